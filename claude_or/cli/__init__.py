@@ -1,0 +1,1 @@
+"""Command line: entry point, commands, and the one place that prints."""

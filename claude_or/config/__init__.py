@@ -1,0 +1,1 @@
+"""Settings: what the user wrote, checked, with the origin of every value."""

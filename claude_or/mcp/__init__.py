@@ -1,0 +1,1 @@
+"""Supervised MCP servers and the relay in front of them."""

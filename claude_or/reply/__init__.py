@@ -1,0 +1,1 @@
+"""Repliers that wrap other repliers: fallback, metering, and what a model lacks."""

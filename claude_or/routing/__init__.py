@@ -1,0 +1,1 @@
+"""Pure decisions: which name means which model on which host, and why."""

@@ -1,0 +1,1 @@
+"""Leaves of the reply chain: the hosts that answer."""

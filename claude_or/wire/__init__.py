@@ -1,0 +1,1 @@
+"""Other people's words: wire formats, decoded permissively and written strictly. Pure."""
