@@ -32,11 +32,13 @@ class ClaudeOrError(Exception):
     """Something the user can act on.
 
     `message` says what happened in one line, `hint` what to do next in one line, and `exit_code` is the code the
-    process leaves with.
+    process leaves with. `detail` holds further lines of the same kind as the message (the second and third mistake of a
+    file).
     """
 
-    def __init__(self, message: str, *, hint: str, exit_code: int = EXIT_FAILURE) -> None:
+    def __init__(self, message: str, *, hint: str, exit_code: int = EXIT_FAILURE, detail: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+        self.detail = detail

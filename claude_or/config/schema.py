@@ -1,12 +1,13 @@
 """The settings a user may write, as plain frozen dataclasses.
 
 They are standard dataclasses on purpose: the running proxy reads them without pydantic, whose import alone costs more than
-the whole launch. `config/load.py` validates against these same classes with `pydantic.TypeAdapter` when a file changed.
+the whole launch. `config/check.py` validates against these same classes with `pydantic.TypeAdapter` when a file changed, and
+`to_plain` and `from_plain` carry them through the launch cache without it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
@@ -14,7 +15,10 @@ _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """Model per role, a slug, an alias or `provider:model`. None follows `big` or `small`, then the default."""
+    """Model per role: a slug, an alias, another role's name or `host:slug`. None follows `big` or `small`, then the default.
+
+    `haiku` and `background` follow `small`; everything else follows `big`, `subagent` by way of `main`.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
@@ -66,13 +70,38 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a configuration file may say, after defaults < user < project < environment < flags."""
+    """Everything a configuration file may say, after defaults < user < project < environment < flags.
+
+    A profile is a set of models chosen by name (`--profile cheap`); the chosen one is already merged into `models`.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     models: Models = field(default_factory=Models)
+    profiles: dict[str, Models] = field(default_factory=dict[str, Models])
     aliases: dict[str, str] = field(default_factory=dict[str, str])
     openrouter: OpenRouter = field(default_factory=OpenRouter)
     limits: Limits = field(default_factory=Limits)
     client: Client = field(default_factory=Client)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def to_plain(settings: Settings) -> dict[str, Any]:
+    """The settings as dictionaries, strings, numbers, booleans and None only, fit for `marshal`."""
+    return asdict(settings)
+
+
+def from_plain(plain: dict[str, Any]) -> Settings:
+    """The inverse of `to_plain`. Trusts its argument: validation happened before `to_plain`.
+
+    Raises `KeyError` or `TypeError` when the form is of another version.
+    """
+    return Settings(
+        models=Models(**plain["models"]),
+        profiles={name: Models(**models) for name, models in plain["profiles"].items()},
+        aliases=dict(plain["aliases"]),
+        openrouter=OpenRouter(**plain["openrouter"]),
+        limits=Limits(**plain["limits"]),
+        client=Client(**plain["client"]),
+        log_level=plain["log_level"],
+    )

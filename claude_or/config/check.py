@@ -1,0 +1,209 @@
+"""What may stand in a configuration, and what to say when something else does.
+
+The types live in `config/schema.py`; pydantic compares a file's values with them, and this module turns its findings into
+sentences with the key, what was expected and the nearest key that exists. What types cannot say follows below: addresses,
+ranges, names that lead nowhere, and what a cloned project must not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from claude_or.config.document import Path, Problem
+from claude_or.config.names import ROLE_WORDS, unresolvable
+from claude_or.config.schema import Models, Settings
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+PROJECT_MAY_NOT: dict[Path, str] = {
+    ("openrouter", "base_url"): "it would send your key to an address that the project chose",
+    ("client", "auto_mode"): "it decides what runs without asking you",
+}
+"""Settings that a project's file must not touch, with the reason: the file came with somebody else's repository."""
+
+RANGES: dict[Path, tuple[float, float]] = {
+    ("limits", "connect"): (0.1, 600),
+    ("limits", "first_byte"): (1, 7200),
+    ("limits", "idle"): (1, 7200),
+    ("limits", "ping"): (0.1, 600),
+    ("limits", "attempts"): (1, 20),
+}
+
+
+def type_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Every value of a file that does not fit `Settings`, in the file's words. Loads pydantic."""
+    from pydantic import ValidationError
+    from pydantic_core import to_json
+
+    try:
+        # By way of JSON, because strict validation of Python values takes dataclasses only as instances.
+        _adapter().validate_json(to_json(values))
+    except ValidationError as error:
+        return list(_sentences(error.errors(include_url=False)))
+    return []
+
+
+def without_empty_sections(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without keys that have nothing below them: `models:` with every line commented out means nothing."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def rule_problems(values: Mapping[str, Any], *, is_project: bool = False) -> list[Problem]:
+    """Mistakes in one file's values that their types allow. The types have been checked before."""
+    problems: list[Problem] = []
+    for (section, name), (low, high) in RANGES.items():
+        number = values.get(section, {}).get(name)
+        if number is not None and not low <= number <= high:
+            problems.append(Problem(f"expected a number from {low:g} to {high:g}, got {number:g}", (section, name)))
+    url = values.get("openrouter", {}).get("base_url")
+    if url is not None and (wrong := address_problem(url)):
+        problems.append(Problem(wrong, ("openrouter", "base_url")))
+    problems.extend(
+        Problem("this name is taken by a role; set it below `models:`", ("aliases", alias))
+        for alias in values.get("aliases", {})
+        if alias.lower() in ROLE_WORDS
+    )
+    if is_project:
+        problems.extend(
+            Problem(f"a project's file may not set this: {reason}", (section, name))
+            for (section, name), reason in PROJECT_MAY_NOT.items()
+            if name in values.get(section, {})
+        )
+    return problems
+
+
+def name_problems(settings: Settings) -> list[Problem]:
+    """Model names that lead nowhere, in the merged settings: an alias may be defined in another file."""
+    named = [(("models", role), slug) for role, slug in model_items(settings.models)]
+    named += [
+        (("profiles", profile, role), slug)
+        for profile, models in settings.profiles.items()
+        for role, slug in model_items(models)
+    ]
+    named += [(("aliases", alias), target) for alias, target in settings.aliases.items()]
+    known = [*settings.aliases, *ROLE_WORDS]
+    return [
+        Problem(f"{name!r} is no model: {why}" + ("" if name in settings.aliases else _near(name, known)), path)
+        for path, name in named
+        if (why := unresolvable(name, settings.aliases))
+    ]
+
+
+def model_items(models: Models) -> list[tuple[str, str]]:
+    """The roles that are set, with their values."""
+    return [(f.name, value) for f in fields(models) if (value := getattr(models, f.name)) is not None]
+
+
+def address_problem(url: str) -> str:
+    """Why this cannot be the host's address; empty when it can. Plain http would show the key to the network."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return f"{url!r} is no web address: {error}"
+    if parts.scheme not in {"http", "https"} or not host:
+        return f"expected an address that begins with https://, got {url!r}"
+    if parts.username or parts.password:
+        return "the address must not hold a user name or password"
+    if parts.query or parts.fragment:
+        return "the address must end with its path, without ? or #"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return "plain http is allowed to this machine only, because it would show the key to the network; use https://"
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Settings)
+
+
+def _sentences(errors: Iterable[Any]) -> Iterator[Problem]:
+    for error in errors:
+        path = tuple(str(part) for part in error["loc"] if part != "[key]")
+        yield Problem(_sentence(error["type"], path, error.get("ctx") or {}, error["input"]), path)
+
+
+def _sentence(kind: str, path: Path, context: Mapping[str, Any], given: Any) -> str:
+    """One sentence for one finding of pydantic's (source of the kinds: its documentation of validation errors)."""
+    if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"unknown key{nearest_hint(''.join(path[-1:]), known_keys(path[:-1]), '.'.join(path[:-1]))}"
+    if kind == "literal_error":
+        choices = str(context.get("expected", "")).replace("'", "")
+        return f"expected {choices}, got {_shown(given)}{_near(str(given), choices.replace(' or ', ', ').split(', '))}"
+    expected = {
+        "string_type": "text",
+        "bool_type": "true or false",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "dict_type": "`name: value` lines below it",
+        "dataclass_type": "`key: value` lines below it",
+        "finite_number": "a number",
+    }.get(kind)
+    return f"expected {expected}, got {_shown(given)}" if expected else f"not understood ({kind})"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str() if value.startswith("sk-"):
+            return "what looks like a key"
+        case str():
+            return f"the text {value[:60]!r}"
+        case list():
+            return "a list"
+        case dict():
+            return "`key: value` lines"
+        case _:
+            return type(value).__name__
+
+
+def known_keys(section: Path) -> list[str]:
+    """The keys that may stand below `section`; empty where the user chooses the names."""
+    kinds: dict[str, Any] = {f.name: getattr(Settings(), f.name) for f in fields(Settings)}
+    if not section:
+        return list(kinds)
+    in_profile = section[:1] == ("profiles",) and len(section) == 2
+    below = Models() if in_profile else kinds.get(section[0])
+    return [f.name for f in fields(below)] if below is not None and is_dataclass(below) else []
+
+
+def nearest_hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean x?`, or the list of what exists when nothing is near, or nothing."""
+    known = list(known)
+    listed = f"; known here: {', '.join(known)}" if 0 < len(known) <= _FEW else ""
+    return _near(name, known, prefix) or listed
+
+
+_FEW = 12
+
+
+def _near(name: str, known: Iterable[str], prefix: str = "") -> str:
+    import difflib
+
+    by_lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {prefix + '.' if prefix else ''}{by_lower[near[0]]}?" if near else ""

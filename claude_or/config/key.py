@@ -1,0 +1,82 @@
+"""The API key: where it comes from, and never shown.
+
+The names of the variables that serve as sources are told as well, because the child must not inherit them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from claude_or.config.schema import Settings
+from claude_or.errors import EXIT_KEY, ClaudeOrError
+
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+_USUAL_START = "sk-or-"
+_SHOWN_START = 9
+_SHOWN_END = 3
+_LONG_ENOUGH_TO_SHOW = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that can be sent. `warnings` are things worth telling the user that do not prevent trying."""
+
+    value: str
+    source: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise one's own key by, as OpenRouter's key page shows it; nothing of a short one."""
+        if len(self.value) < _LONG_ENOUGH_TO_SHOW:
+            return "…"
+        start = self.value[:_SHOWN_START] if self.value.startswith(_USUAL_START) else ""
+        return f"{start}…{self.value[-_SHOWN_END:]}"
+
+    def __repr__(self) -> str:
+        return f"Key({self.masked}, source={self.source!r})"
+
+    __str__ = __repr__
+
+
+def key_variables(settings: Settings) -> tuple[str, ...]:
+    """Environment variables that hold key material for us: exactly these are removed from the child's environment."""
+    del settings  # hosts of the user's own will name theirs
+    return (KEY_VARIABLE,)
+
+
+def find_key(environ: Mapping[str, str], settings: Settings) -> Key:
+    """The key of the default host.
+
+    Raises `ClaudeOrError` with `EXIT_KEY` when there is none, or one that no HTTP header can hold.
+    """
+    for variable in key_variables(settings):
+        if environ.get(variable, "").strip():
+            return _cleaned(environ[variable], variable)
+    raise ClaudeOrError(
+        f"no OpenRouter API key: {KEY_VARIABLE} is not set",
+        hint=f"Make a key at https://openrouter.ai/keys and run: export {KEY_VARIABLE}=sk-or-v1-…",
+        exit_code=EXIT_KEY,
+    )
+
+
+def _cleaned(raw: str, source: str) -> Key:
+    warnings: list[str] = []
+    value = raw.strip()
+    if value != raw:
+        warnings.append(f"{source} has spaces or line ends around the key; they are ignored")
+    quote = value[:1]
+    if quote in {"'", '"'}:
+        value = value.strip(quote).strip()
+        warnings.append(f"{source} has quotes around the key; they are ignored")
+    if not value or any(not "!" <= char <= "~" for char in value):
+        raise ClaudeOrError(
+            f"the key in {source} cannot be one: it "
+            + ("is empty" if not value else "holds spaces or characters that no key has"),
+            hint=f"Copy the key again from https://openrouter.ai/keys and set {source}.",
+            exit_code=EXIT_KEY,
+        )
+    if not value.startswith(_USUAL_START):
+        warnings.append(f"the key in {source} does not begin with {_USUAL_START}, as OpenRouter's keys do")
+    return Key(value, source, tuple(warnings))
