@@ -14,13 +14,10 @@ from typing import Any
 
 import msgspec
 
-from claude_or.routing.names import nearest_names
+from claude_or.routing.names import ROUTING_VARIANTS, nearest_names
 from claude_or.wire.events import Usage
 
 CACHE_FORMAT = 1
-
-ROUTING_VARIANTS = frozenset({"nitro", "floor", "exacto", "online", "thinking", "extended"})
-"""Suffixes that say how to route or add a tool; the model is the one in front. `:free` and `:batch` are listings of their own."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

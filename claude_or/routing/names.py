@@ -32,6 +32,9 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
 }
 """Role → the settings that may decide it, most special first."""
 
+ROUTING_VARIANTS = frozenset({"nitro", "floor", "exacto", "online", "thinking", "extended"})
+"""Suffixes that say how to route or add a tool; the model is the one in front. `:free` and `:batch` are listings of their own."""
+
 _DEFAULT_FAMILY = {"main": "sonnet", "subagent": "sonnet", "small": "haiku", "background": "haiku"}
 
 
