@@ -29,6 +29,11 @@ def state_folder(environ: Mapping[str, str], platform: str = sys.platform) -> st
     return _folder(environ, "XDG_STATE_HOME", "Library/Application Support" if platform == "darwin" else ".local/state")
 
 
+def data_folder(environ: Mapping[str, str], platform: str = sys.platform) -> str:
+    """Folder of what was installed for us: Claude Code, when claude-or fetched it."""
+    return _folder(environ, "XDG_DATA_HOME", "Library/Application Support" if platform == "darwin" else ".local/share")
+
+
 def home_folder(environ: Mapping[str, str]) -> str:
     """The user's home; from the password database when HOME is not set."""
     return environ.get("HOME") or os.path.expanduser("~")

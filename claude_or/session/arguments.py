@@ -141,14 +141,18 @@ def prints(theirs: Sequence[str]) -> bool:
 
 
 def value_of(theirs: Sequence[str], option: str) -> str | None:
-    """The last value of an option that takes one; None when it is not there."""
+    """The last value of `--settings` or `--model`; None when it is not there."""
     found = None
     tokens = _options_of(theirs)
-    for at, token in enumerate(tokens):
-        if token == option and at + 1 < len(tokens):
-            found = tokens[at + 1]
-        elif token.startswith(option + "="):
-            found = token[len(option) + 1 :]
+    at = 0
+    while at < len(tokens):
+        name, equals, value = tokens[at].partition("=")
+        if name in {"--settings", "--model"} and not equals:
+            at += 1  # its value, whatever that looks like
+            value = tokens[at] if at < len(tokens) else None
+        if name == option and value is not None and (equals or at < len(tokens)):
+            found = value
+        at += 1
     return found
 
 

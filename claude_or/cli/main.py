@@ -1,0 +1,143 @@
+"""Entry point: whose command line is it, run it, and the one place where errors become words and exit codes.
+
+Only light imports: a session must reach `claude` before anything heavy is loaded, and `--version` should feel instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from claude_or.cli.names import COMMANDS
+from claude_or.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, ClaudeOrError
+from claude_or.session.arguments import Arguments, misspelt, split
+
+TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEBUG_VARIABLE = "CLAUDE_OR_DEBUG"
+
+
+def entry() -> None:
+    """The `claude-or` program. Leaves without tearing the interpreter down: everything was closed before, and it saves 0.1 s."""
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        pass  # whoever read our output is gone
+    os._exit(code)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code. Never raises."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except ClaudeOrError as error:
+        _say(error)
+        return error.exit_code
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_USAGE
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except Exception as error:  # noqa: BLE001 - the boundary
+        return _report_bug(error)
+
+
+def _run(argv: Sequence[str]) -> int:
+    """One command, by kind."""
+    environ = dict(os.environ)
+    arguments = split(argv, COMMANDS)
+    if arguments.kind == "version":
+        return _say_versions(environ)
+    if arguments.kind == "help":
+        return _run_app(["--help"])
+    if arguments.kind == "command":
+        return _run_app(arguments.theirs)
+    if arguments.kind == "passed":
+        return _pass_to_claude(arguments, environ)
+    if sys.platform == "win32":
+        raise ClaudeOrError("native Windows is not supported", hint="Run claude-or inside WSL.", exit_code=EXIT_USAGE)
+    if "--dry-run" in arguments.ours:
+        from claude_or.session.rehearsal import rehearse
+
+        return rehearse(arguments, environ)
+    _ask_about_misspelling(arguments)
+    from claude_or.session.flow import run_session
+
+    return run_session(arguments, environ)
+
+
+def _run_app(argv: Sequence[str]) -> int:
+    """Hand over to the Typer application of our own commands."""
+    from claude_or.cli.app import run
+
+    return run(list(argv))
+
+
+def _say_versions(environ: dict[str, str]) -> int:
+    from claude_or import __version__
+    from claude_or.session.claude import claude_version
+
+    sys.stdout.write(f"claude-or {__version__}\nclaude {claude_version(environ) or 'not found'}\n")
+    return EXIT_OK
+
+
+def _pass_to_claude(arguments: Arguments, environ: dict[str, str]) -> int:
+    """Claude Code's own management commands need no model, so they get no proxy; and not our key either."""
+    from claude_or.config.key import key_variables
+    from claude_or.config.schema import Settings
+    from claude_or.session.claude import require_claude
+
+    for name in key_variables(Settings()):
+        environ.pop(name, None)
+    claude = require_claude(environ)
+    sys.stdout.flush()
+    os.execve(claude, ["claude", *arguments.theirs], environ)  # noqa: S606 - there is no shell to be had, and none wanted
+
+
+def _ask_about_misspelling(arguments: Arguments) -> None:
+    """`claude-or doctr` would send "doctr" to a model and bill it. Asked on a terminal only; scripts mean what they say."""
+    meant = misspelt(arguments.theirs, COMMANDS) if sys.stdin.isatty() and sys.stderr.isatty() else None
+    if meant is None:
+        return
+    sys.stderr.write(
+        f"Did you mean `claude-or {meant}`? [y = run it, Enter = send {arguments.theirs[0]!r} as a prompt] "
+    )
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in {"y", "yes"}:
+        raise SystemExit(_run_app([meant]))
+
+
+def _say(error: ClaudeOrError) -> None:
+    """What happened and what to do, one line each."""
+    sys.stderr.write(f"claude-or: {error.message}\n")
+    for line in error.detail:
+        sys.stderr.write(f"           {line}\n")
+    sys.stderr.write(f"  → {error.hint}\n")
+
+
+def _report_bug(error: Exception) -> int:
+    """A bug of ours: the details go into a file, one line to the user."""
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback
+
+        traceback.print_exc()
+        return EXIT_INTERNAL
+    from claude_or.log import write_crash
+
+    path = write_crash(error)
+    _say(
+        ClaudeOrError(
+            f"an internal error ({type(error).__name__})",
+            hint=f"Please report it with {path}." if path else f"Run it again with {DEBUG_VARIABLE}=1 for details.",
+        )
+    )
+    return EXIT_INTERNAL
+
+
+if __name__ == "__main__":
+    entry()

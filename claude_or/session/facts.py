@@ -1,0 +1,110 @@
+"""What the settings and the listing mean for `claude`, as plain values: models, labels, window, output limit.
+
+Computed when something changed, cached with the launch. Pure; this is where the client's own formula is used: it compacts when a
+turn reached `window - min(output limit, 20000) - 13000` tokens (measured with Claude Code 2.1.330).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from claude_or.config.schema import Settings
+from claude_or.routing.names import resolve, roles
+
+if TYPE_CHECKING:
+    from claude_or.routing.names import RoleChoice
+
+ASSUMED_WINDOW = 128_000
+"""Tokens assumed for a model whose window nobody knows; said in log and summary."""
+USUAL_OUTPUT = 32_000
+"""What the client asks for by itself. More would only reserve credit."""
+SUMMARY_RESERVE = 20_000
+"""How much of the output limit the client's trigger takes into account."""
+COMPACT_RESERVE = 13_000
+EARLIEST = 0.73
+"""Compaction must not come before this share of the window."""
+SMALLEST_OUTPUT = 1_024
+SHARED_ROLES = ("main", "opus", "sonnet", "fable", "subagent")
+"""Roles that see the main history: the window told is the smallest of theirs."""
+KNOWN_TO_CLIENT = "claude-"
+"""An id that contains this is matched to a family whose window the client has built in …"""
+UNKNOWN_MARK = "~"
+"""… unless it begins so."""
+
+LimitsOf = Callable[[str], tuple[int | None, int | None]]
+
+
+def facts_of(settings: Settings, limits_of: LimitsOf) -> dict[str, Any]:
+    """The facts that `session/environment.py` needs, fit for `marshal`.
+
+    `limits_of` gives window and output limit of a slug in tokens, None when unknown. `assumed` lists slugs whose window is a guess.
+    """
+    chosen = roles(settings)
+    shown = {str(role): _shown(choice) for role, choice in chosen.items()}
+    shared = list(dict.fromkeys(shown[role] for role in SHARED_ROLES))
+    windows = {slug: limits_of(slug)[0] for slug in shared}
+    window = min(known or ASSUMED_WINDOW for known in windows.values())
+    outputs = [output for slug in shared if (output := limits_of(slug)[1])]
+    return {
+        "models": shown,
+        "labels": {tier: _label(slug) for tier, slug in shown.items()},
+        "descriptions": {tier: _described(slug, limits_of) for tier, slug in shown.items()},
+        "picker": _picker(settings, shown, limits_of),
+        "window": window,
+        "output": told_output(window, min(outputs, default=USUAL_OUTPUT)),
+        "assumed": [slug for slug, known in windows.items() if not known],
+        "known_to_client": any(KNOWN_TO_CLIENT in slug and not slug.startswith(UNKNOWN_MARK) for slug in shared),
+        "tool_search": settings.client.tool_search,
+        "nonessential_traffic": settings.client.nonessential_traffic,
+        "auto_mode": settings.client.auto_mode,
+    }
+
+
+def told_output(window: int, output: int) -> int:
+    """The output limit to tell, so that compaction comes late but in time; both figures in tokens."""
+    room = int(window * (1 - EARLIEST)) - COMPACT_RESERVE
+    wanted = min(output, USUAL_OUTPUT)
+    return wanted if room >= SUMMARY_RESERVE else min(wanted, max(room, SMALLEST_OUTPUT))
+
+
+def model_argument(settings: Settings) -> Callable[[str], str]:
+    """How a `--model` value is translated: aliases of ours become slugs, everything else is the client's or the proxy's."""
+    aliases = settings.aliases
+
+    def translate(value: str) -> str:
+        return resolve(value, settings).slug if value in aliases else value
+
+    return translate
+
+
+def _shown(choice: RoleChoice) -> str:
+    return choice.slug if choice.host == "openrouter" else f"{choice.host}:{choice.slug}"
+
+
+def _label(slug: str) -> str:
+    return slug.rpartition("/")[2] or slug
+
+
+def _described(slug: str, limits_of: LimitsOf) -> str:
+    window, _ = limits_of(slug)
+    return f"{slug}, {short_tokens(window)} window" if window else f"{slug}, window unknown"
+
+
+def short_tokens(tokens: int) -> str:
+    """`200k`, `1M`: as people speak of windows."""
+    return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens // 1000}k"
+
+
+def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf) -> list[dict[str, str]]:
+    """Rows of `/model`: what the roles use, then the user's aliases."""
+    uses: dict[str, list[str]] = {}
+    for role in ("main", "opus", "sonnet", "haiku", "fable"):
+        uses.setdefault(shown[role], []).append(role)
+    for alias in settings.aliases:
+        found = resolve(alias, settings)
+        uses.setdefault(found.slug if found.host == "openrouter" else f"{found.host}:{found.slug}", []).append(alias)
+    return [
+        {"model": slug, "label": _label(slug), "description": f"{', '.join(names)} · {_described(slug, limits_of)}"}
+        for slug, names in uses.items()
+    ]

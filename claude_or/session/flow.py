@@ -1,0 +1,315 @@
+"""One session, top to bottom: prepare, start `claude`, serve it, take everything down.
+
+`claude` needs some 0.7 s until its first request, and our libraries need some 0.4 s to load. So it is started first, and the
+kernel's backlog holds a request that comes before the server does. Until then this module and what it imports use nothing
+heavier than `os` and `_socket`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from claude_or.errors import EXIT_PROXY, EXIT_USAGE, ClaudeOrError
+from claude_or.session.arguments import Arguments, prints, rewrite, value_of
+from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian
+from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
+from claude_or.session.plan import LaunchPlan, launch_plan
+from claude_or.session.runfolder import RunFolder, base_folder, start_time, sweep
+
+TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any
+
+BACKLOG = 512
+SETTINGS_FILE = "settings.json"
+CONTROL_FILE = "control"
+
+
+class Session:
+    """What one session holds. Everything in it ends with it."""
+
+    def __init__(self, environ: dict[str, str], arguments: Arguments) -> None:
+        self.environ = environ
+        self.arguments = arguments
+        self.started = time.monotonic()
+        self.token = os.urandom(24).hex()
+        self.control_token = os.urandom(24).hex()
+        self.pid = 0
+        self.status: int | None = None
+        self.signals = 0
+        self.on_signal: Callable[[int], None] = _nothing
+        self.plan: LaunchPlan
+        self.key = ""
+        self.folder: RunFolder
+        self.socket: Any = None
+        self.port = 0
+        self.guardian: tuple[int, int] = (0, -1)
+        self.failure: ClaudeOrError | None = None
+
+    @property
+    def url(self) -> str:
+        """The proxy's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Pass a signal on to the child; the second one kills it."""
+        del frame
+        self.signals += 1
+        if self.pid and self.status is None:
+            import _signal  # pyright: ignore[reportMissingImports]
+
+            try:
+                os.kill(self.pid, number if self.signals == 1 else _signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.on_signal(number)
+        elif not self.pid:
+            raise SystemExit(128 + number)
+
+
+def _nothing(number: int) -> None:
+    del number
+
+
+def run_session(arguments: Arguments, environ: dict[str, str]) -> int:
+    """Run one session; returns the exit code. Raises `ClaudeOrError` for what kept it from starting."""
+    from claude_or.config.folders import cache_folder
+
+    session = Session(environ, arguments)
+    session.plan = launch_plan(environ, os.getcwd(), arguments.ours, cache_folder(environ))
+    try:
+        session.key = _key(session)
+    except ClaudeOrError:
+        outer = environ.get(MARK, "")
+        if outer and os.path.exists(outer):
+            return _run_inside(outer, arguments, environ)
+        raise
+    claude = require_claude(environ)
+    session.socket, session.port = listening_socket()
+    base = base_folder(environ)
+    sweep(base)
+    session.folder = _folder(base)
+    terminal = Terminal()
+    try:
+        _take_signals(session)
+        settings = _settings_file(session)
+        session.guardian = spawn_guardian()
+        session.pid = spawn(
+            claude,
+            _their_arguments(session, settings),
+            _child_environment(session, settings),
+        )
+        tell_guardian(session, f"+pid {session.pid} {start_time(session.pid) or '?'}")
+        return _serve(session, terminal)
+    finally:
+        _take_down(session)
+
+
+def _key(session: Session) -> str:
+    """The key; from the environment without loading anything when it is plainly there."""
+    from claude_or.config.key import find_key
+    from claude_or.config.schema import from_plain
+
+    return find_key(session.environ, from_plain(session.plan.settings)).value
+
+
+def listening_socket(port: int = 0) -> tuple[Any, int]:
+    """A socket that already listens on 127.0.0.1, and its port. Raises `ClaudeOrError` (`EXIT_PROXY`)."""
+    import _socket
+
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    try:
+        if port:
+            listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ClaudeOrError(
+            f"the proxy cannot listen on 127.0.0.1:{port or 'any port'}: {error.strerror}",
+            hint="Choose another port, or look for what holds this one.",
+            exit_code=EXIT_PROXY,
+        ) from None
+    return listener, listener.getsockname()[1]
+
+
+def _folder(base: str) -> RunFolder:
+    try:
+        return RunFolder.create(base)
+    except OSError as error:
+        raise ClaudeOrError(
+            f"the session's folder cannot be made in {base}: {error.strerror or error}",
+            hint="Set TMPDIR to a folder that you can write to.",
+            exit_code=EXIT_PROXY,
+        ) from None
+
+
+def _take_signals(session: Session) -> None:
+    """From here on a signal reaches the child. SIGINT is a function, not "ignore": an ignored signal would be inherited."""
+    import _signal  # pyright: ignore[reportMissingImports]
+
+    _signal.signal(_signal.SIGINT, _do_nothing)
+    _signal.signal(_signal.SIGTERM, session.receive)
+    _signal.signal(_signal.SIGHUP, session.receive)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """The terminal gave Ctrl-C to the child already, for which it is a key like any other."""
+
+
+def _settings_file(session: Session) -> str:
+    """Write the settings file, merged with what the user gave by `--settings`; its path."""
+    from claude_or.session.environment import merged
+
+    text = filled(
+        session.plan.settings_text, url=session.url, token=session.token, no_proxy=no_proxy_of(session.environ)
+    )
+    users = value_of(session.arguments.theirs, "--settings")
+    if users is not None:
+        import json
+
+        text = json.dumps(merged(read_settings(users), json.loads(text)))
+    control = f'{{"port":{session.port},"token":"{session.control_token}","pid":{os.getpid()}}}\n'
+    session.folder.write(CONTROL_FILE, control)
+    return session.folder.write(SETTINGS_FILE, text)
+
+
+def read_settings(value: str) -> dict[str, Any]:
+    """What the user gave to `--settings`: a file or JSON. Raises `ClaudeOrError` (`EXIT_USAGE`) when it is neither."""
+    import json
+
+    try:
+        if value.lstrip().startswith("{"):
+            found = json.loads(value)
+        else:
+            with open(os.path.expanduser(value), encoding="utf-8") as file:
+                found = json.load(file)
+    except OSError as error:
+        raise ClaudeOrError(
+            f"--settings {value}: {error.strerror}",
+            hint="Name a JSON file, or give the JSON itself.",
+            exit_code=EXIT_USAGE,
+        ) from None
+    except ValueError as error:
+        raise ClaudeOrError(
+            f"--settings is not valid JSON: {error}",
+            hint="Correct it; claude would have ignored it.",
+            exit_code=EXIT_USAGE,
+        ) from None
+    if not isinstance(found, dict):
+        raise ClaudeOrError(
+            "--settings must be a JSON object", hint='For example {"model": "…"}.', exit_code=EXIT_USAGE
+        )
+    return found
+
+
+def _their_arguments(session: Session, settings: str) -> list[str]:
+    theirs = session.arguments.theirs
+    if value_of(theirs, "--model") is None:
+        return rewrite(theirs, settings=settings, model=str)
+    from claude_or.config.schema import from_plain
+    from claude_or.session.facts import model_argument
+
+    return rewrite(theirs, settings=settings, model=model_argument(from_plain(session.plan.settings)))
+
+
+def _child_environment(session: Session, settings: str) -> dict[str, str]:
+    no_proxy = no_proxy_of(session.environ)
+    variables = {
+        name: filled(value, url=session.url, token=session.token, no_proxy=no_proxy)
+        for name, value in session.plan.variables.items()
+    }
+    return environment_of(session.environ, variables, without=session.plan.without, settings_path=settings)
+
+
+def _run_inside(settings: str, arguments: Arguments, environ: dict[str, str]) -> int:
+    """A session inside a session: the key stayed outside, so `claude` uses the outer proxy, with the outer models."""
+    if arguments.ours.keys() & {"--big", "--small", "--profile", "--config"}:
+        raise ClaudeOrError(
+            "inside another claude-or session the models are the outer session's, because its key stays outside",
+            hint="Leave out --big, --small, --profile and --config, or run it in another terminal.",
+            exit_code=EXIT_USAGE,
+        )
+    claude = require_claude(environ)
+    child = environment_of(environ, {}, without=(), settings_path=settings)
+    os.execve(  # noqa: S606 - there is no shell to be had, and none wanted
+        claude, ["claude", *rewrite(arguments.theirs, settings=settings, model=str)], child
+    )
+
+
+def tell_guardian(session: Session, line: str) -> None:
+    """Write one line to the guardian. Without a guardian the session goes on; it only loses its safety net."""
+    try:
+        os.write(session.guardian[1], line.encode() + b"\n")
+    except OSError:
+        pass
+
+
+def _serve(session: Session, terminal: Terminal) -> int:
+    """Serve until the child ends; its exit code, as a shell would say it."""
+    try:
+        from claude_or.session.live import live
+
+        summary = live(session)
+    except BaseException:
+        end_child(session)
+        terminal.restore()
+        raise
+    if session.status is None:
+        end_child(session)
+        terminal.restore()
+    if session.failure is not None:
+        raise session.failure
+    if session.status is None or os.WIFSIGNALED(session.status):
+        terminal.restore()
+    if summary and "--quiet" not in session.arguments.ours:
+        sys.stderr.write(summary)
+        sys.stderr.flush()
+    return exit_code_of(session.status or 0)
+
+
+def end_child(session: Session, grace: float = 2.0) -> None:
+    """Ask the child to end, then force it; returns when it is reaped."""
+    import _signal  # pyright: ignore[reportMissingImports]
+
+    for number in (_signal.SIGTERM, _signal.SIGKILL):
+        if session.status is not None:
+            return
+        try:
+            os.kill(session.pid, number)
+        except ProcessLookupError:
+            pass
+        deadline = time.monotonic() + grace
+        while session.status is None and time.monotonic() < deadline:
+            try:
+                found, status = os.waitpid(session.pid, os.WNOHANG)
+            except ChildProcessError:
+                found, status = session.pid, 0
+            if found:
+                session.status = status
+            else:
+                time.sleep(0.01)
+
+
+def _take_down(session: Session) -> None:
+    """Undo what `run_session` did, in reverse."""
+    pid, pipe = session.guardian
+    if pid:
+        if session.status is not None:
+            tell_guardian(session, f"-pid {session.pid}")
+        os.close(pipe)
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            pass
+    session.folder.remove()
+    session.socket.close()
+
+
+def is_quiet_stdout(arguments: Arguments) -> bool:
+    """Whether stdout belongs to claude's output alone."""
+    return prints(arguments.theirs) or not sys.stdout.isatty()

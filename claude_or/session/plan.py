@@ -1,0 +1,151 @@
+"""Everything a launch needs to know before `claude` runs, from a cache as long as nothing changed.
+
+A hit reads one small `marshal` file and imports nothing; a miss loads and checks the whole configuration first, so that a mistake is
+told before the terminal is handed over. The cache's key is everything the answer depends on: our version, the options, the
+working folder, the variables, and each file that was looked at, absent ones too.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import zlib
+
+from claude_or import __version__
+
+TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+VARIABLES = (
+    "BIG_MODEL",
+    "SMALL_MODEL",
+    "OPENROUTER_BASE_URL",
+    "LOG_LEVEL",
+    "CLAUDE_OR_CONFIG",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+)
+FORMAT = 1
+
+
+class LaunchPlan:
+    """Plain values, fit for `marshal`.
+
+    `facts` (see `session/facts.py`), `settings_text` the prepared settings file, `variables` the pinned environment,
+    `without` our key sources, `settings` the plain form of the settings, `warnings` for the log, `listing` whether the
+    listing of models was known.
+    """
+
+    __slots__ = ("facts", "listing", "settings", "settings_text", "variables", "warnings", "without")
+
+    def __init__(self, plain: dict[str, Any]) -> None:
+        self.facts: dict[str, Any] = plain["facts"]
+        self.settings_text: str = plain["settings_text"]
+        self.variables: dict[str, str] = plain["variables"]
+        self.without: tuple[str, ...] = plain["without"]
+        self.settings: dict[str, Any] = plain["settings"]
+        self.warnings: list[str] = plain["warnings"]
+        self.listing: bool = plain["listing"]
+
+    def plain(self) -> dict[str, Any]:
+        """The inverse of the constructor."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def launch_plan(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str) -> LaunchPlan:
+    """The plan of this launch. Raises `ClaudeOrError` for a mistake in the configuration."""
+    key = (
+        FORMAT,
+        __version__,
+        cwd,
+        sorted(ours.items()),
+        [(name, environ.get(name, "")) for name in VARIABLES],
+    )
+    path = f"{cache_folder}/launch-{zlib.crc32(repr(key).encode()):08x}"
+    found = _read(path, key)
+    if found is not None:
+        return LaunchPlan(found)
+    plan, files = _computed(environ, cwd, ours, cache_folder)
+    _write(path, key, plan.plain(), files)
+    return plan
+
+
+def _read(path: str, key: tuple[Any, ...]) -> dict[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
+                return None
+            stored = marshal.loads(file.read())  # noqa: S302 - our own file, owner checked
+        if stored["key"] != key or any(seen(place) != (mtime, size) for place, mtime, size in stored["files"]):
+            return None
+        return stored["plan"]
+    except (OSError, EOFError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write(path: str, key: tuple[Any, ...], plan: dict[str, Any], files: list[tuple[str, int, int]]) -> None:
+    """Leave the plan for the next launch; a folder that cannot be written only means a slower one."""
+    data = marshal.dumps({"key": key, "files": files, "plan": plan})
+    half = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(handle, "wb") as file:
+            file.write(data)
+        os.replace(half, path)
+    except OSError:
+        pass
+
+
+def seen(path: str) -> tuple[int, int]:
+    """Modification time in nanoseconds and size; `(0, -1)` for a file that is not there."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, -1)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def _computed(
+    environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str
+) -> tuple[LaunchPlan, list[tuple[str, int, int]]]:
+    """Load and check everything. The heavy imports of a launch that found no cache."""
+    import msgspec
+
+    from claude_or.config.key import key_variables
+    from claude_or.config.load import Overrides, load
+    from claude_or.config.schema import to_plain
+    from claude_or.session.environment import pinned, settings_of
+    from claude_or.session.facts import facts_of
+    from claude_or.upstream.windows import FILE, limits_of, read_windows
+
+    loaded = load(
+        environ,
+        cwd,
+        Overrides(
+            big=ours.get("--big"),
+            small=ours.get("--small"),
+            profile=ours.get("--profile"),
+            log_level=ours.get("--log-level"),
+            config=ours.get("--config"),
+        ),
+    )
+    windows_file = f"{cache_folder}/{FILE}"
+    windows = read_windows(windows_file, loaded.settings.openrouter.base_url)
+    facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug))
+    plan = LaunchPlan({
+        "facts": facts,
+        "settings_text": msgspec.json.encode(settings_of(facts)).decode(),
+        "variables": pinned(facts),
+        "without": key_variables(loaded.settings),
+        "settings": to_plain(loaded.settings),
+        "warnings": list(loaded.warnings),
+        "listing": bool(windows),
+    })
+    files = [(file.path, file.mtime_ns, file.size) for file in loaded.files]
+    files.append((windows_file, *seen(windows_file)))
+    return plan, files

@@ -1,0 +1,76 @@
+"""`--dry-run`: what `claude` would get, with secrets masked. Starts nothing, writes nothing but the launch cache."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+from claude_or.config.key import find_key
+from claude_or.config.schema import from_plain
+from claude_or.errors import EXIT_OK, ClaudeOrError
+from claude_or.session.arguments import Arguments, rewrite, value_of
+from claude_or.session.claude import find_claude
+from claude_or.session.environment import NO_PROXY, TOKEN, URL, filled, merged, no_proxy_of
+from claude_or.session.facts import model_argument
+from claude_or.session.flow import read_settings
+from claude_or.session.plan import LaunchPlan, launch_plan
+
+SHOWN_URL = "http://127.0.0.1:PORT"
+SHOWN_TOKEN = "(random, this session only)"  # noqa: S105 - says that there will be one
+SHOWN_SETTINGS = "SETTINGS_FILE"
+
+
+def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
+    """Print environment, settings file and arguments. Raises `ClaudeOrError` for what would keep the session from starting."""
+    from claude_or.config.folders import cache_folder
+
+    ours = {name: value for name, value in arguments.ours.items() if name != "--dry-run"}
+    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ))
+    settings = from_plain(plan.settings)
+    theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model_argument(settings))
+    lines = [
+        "# claude",
+        find_claude(environ) or "(not found)",
+        "",
+        "# key (stays with claude-or)",
+        _key(environ, plan),
+        "",
+        "# arguments",
+        shlex.join(["claude", *theirs]),
+        "",
+        "# environment: the current one, with these set",
+        *(f"{name}={value}" for name, value in sorted(_variables(environ, plan).items())),
+        "# and these removed",
+        *plan.without,
+        "",
+        f"# {SHOWN_SETTINGS}",
+        _settings(arguments, environ, plan),
+    ]
+    if plan.facts["assumed"]:
+        guessed = ", ".join(plan.facts["assumed"])
+        lines += ["", f"# window assumed, because the listing does not tell it: {guessed}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return EXIT_OK
+
+
+def _key(environ: dict[str, str], plan: LaunchPlan) -> str:
+    try:
+        key = find_key(environ, from_plain(plan.settings))
+    except ClaudeOrError as error:
+        return f"({error.message})"
+    return f"{key.masked} from {key.source}"
+
+
+def _variables(environ: dict[str, str], plan: LaunchPlan) -> dict[str, str]:
+    shown = {URL: SHOWN_URL, TOKEN: SHOWN_TOKEN, NO_PROXY: no_proxy_of(environ)}
+    return {name: shown.get(value, value) for name, value in plan.variables.items()}
+
+
+def _settings(arguments: Arguments, environ: dict[str, str], plan: LaunchPlan) -> str:
+    import json
+
+    text = filled(plan.settings_text, url=SHOWN_URL, token=SHOWN_TOKEN, no_proxy=no_proxy_of(environ))
+    users = value_of(arguments.theirs, "--settings")
+    settings = json.loads(text) if users is None else merged(read_settings(users), json.loads(text))
+    return json.dumps(settings, indent=2, ensure_ascii=False)
