@@ -1,0 +1,187 @@
+"""The Messages skin of the fake host: the same replies as Anthropic events, with the skin's own oddities.
+
+A `gen-` id, zero input tokens at the start, reasoning once more in a trailing `redacted_thinking` block, cost in the usage of
+`message_delta`, and a foreign `[DONE]` event after `message_stop`. Pure, like `tests/fakes/shapes.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import msgspec
+
+from tests.fakes.record import json_object
+from tests.fakes.replies import (
+    Comment,
+    Cut,
+    Detail,
+    End,
+    Interleaved,
+    Part,
+    Pause,
+    Raw,
+    Reasoning,
+    Reply,
+    Reset,
+    StreamFailure,
+    Text,
+    ToolCall,
+    pieces,
+)
+from tests.fakes.shapes import Json, Origin, Step, calls_of, encode, finish_reason, whole_detail
+
+_STOP_REASONS = {"tool_calls": "tool_use", "stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+
+
+def messages_blocks(reply: Reply) -> list[Json]:
+    """The content of a Messages answer; reasoning trails the answer once more as the skin's own carrier block."""
+    blocks: list[Json] = []
+    carried: list[Json] = []
+    for part in reply.parts:
+        match part:
+            case Text():
+                blocks.append({"type": "text", "text": part.text, "citations": []})
+            case Reasoning():
+                blocks.append({"type": "thinking", "thinking": part.text, "signature": part.signature or ""})
+                carried.append(whole_detail(part, 0))
+            case ToolCall() | Interleaved():
+                blocks += [_tool_use(call) for call in calls_of(part)]
+            case Detail():
+                carried.append(dict(part.entry))
+            case _:
+                pass
+    for entry in carried:
+        data = "openrouter.reasoning:" + base64.b64encode(encode(entry)).decode()
+        blocks.append({"type": "redacted_thinking", "data": data})
+    return blocks
+
+
+def _tool_use(call: ToolCall) -> Json:
+    arguments = msgspec.json.decode(call.arguments or "{}")
+    return {"type": "tool_use", "id": call.id, "caller": {"type": "direct"}, "name": call.name, "input": arguments}
+
+
+def messages_object(reply: Reply, origin: Origin, usage: Json) -> bytes:
+    """A Messages answer in one object."""
+    return encode({
+        **_message_head(origin),
+        "content": messages_blocks(reply),
+        "stop_reason": _STOP_REASONS.get(finish_reason(reply), "end_turn"),
+        "usage": usage,
+    })
+
+
+def _message_head(origin: Origin) -> Json:
+    return {
+        "id": origin.id,
+        "type": "message",
+        "role": "assistant",
+        "container": None,
+        "content": [],
+        "model": origin.model,
+        "stop_reason": None,
+        "stop_details": None,
+        "stop_sequence": None,
+        "provider": origin.provider,
+    }
+
+
+def messages_stream(reply: Reply, origin: Origin, usage: Json) -> Iterator[Step]:
+    """The events of a Messages answer as the skin sends them, its foreign `[DONE]` event included."""
+    if reply.greeting:
+        yield b": OPENROUTER PROCESSING\n\n"
+    started = False
+    index = 0
+    for block in _with_faults(reply):
+        if not isinstance(block, dict):
+            if isinstance(block, StreamFailure):
+                fault = {"type": "api_error", "message": block.message, "error_type": block.error_type}
+                yield _event("error", {"error": fault})
+                return
+            yield block
+            if isinstance(block, End | Reset):
+                return
+            continue
+        if not started:
+            zero = {"input_tokens": 0, "output_tokens": 0, "cache_read_input_tokens": None, "speed": "standard"}
+            yield _event("message_start", {"message": {**_message_head(origin), "usage": zero}})
+            started = True
+        yield from _block_events(block, index, reply)
+        index += 1
+    stop = _STOP_REASONS.get(finish_reason(reply), "end_turn")
+    delta = {"container": None, "stop_details": None, "stop_reason": stop, "stop_sequence": None}
+    yield _event("message_delta", {"delta": delta, "usage": usage, "context_management": None})
+    yield _event("message_stop", {})
+    if reply.done:
+        yield b"event: data\ndata: [DONE]\n\n"
+
+
+def _with_faults(reply: Reply) -> Iterator[Json | Step | StreamFailure]:
+    for part in reply.parts:
+        match part:
+            case Pause() | Reset() | End() | StreamFailure():
+                yield part
+            case Comment():
+                yield b": " + part.text.encode() + b"\n\n"
+            case Raw():
+                yield part.data
+            case _:
+                yield from (b for b in messages_blocks(Reply([part])) if b["type"] != "redacted_thinking")
+    yield from (b for b in messages_blocks(reply) if b["type"] == "redacted_thinking")
+
+
+def _block_events(block: Json, index: int, reply: Reply) -> Iterator[bytes]:
+    cuts: dict[type[Part], Cut] = {type(p): p.cut for p in reply.parts if isinstance(p, Text | Reasoning | ToolCall)}
+    deltas: list[Json] = []
+    start = dict(block)
+    match block["type"]:
+        case "text":
+            start["text"] = ""
+            deltas = [{"type": "text_delta", "text": s} for s in pieces(block["text"], cuts.get(Text))]
+        case "thinking":
+            start |= {"thinking": "", "signature": ""}
+            cut = cuts.get(Reasoning)
+            deltas = [{"type": "thinking_delta", "thinking": s} for s in pieces(block["thinking"], cut)]
+            if block["signature"]:
+                deltas.append({"type": "signature_delta", "signature": block["signature"]})
+        case "tool_use":
+            start["input"] = {}
+            written = encode(block["input"]).decode()
+            cut = cuts.get(ToolCall)
+            deltas = [{"type": "input_json_delta", "partial_json": s} for s in pieces(written, cut)]
+        case _:
+            pass
+    yield _event("content_block_start", {"index": index, "content_block": start})
+    for delta in deltas:
+        yield _event("content_block_delta", {"index": index, "delta": delta})
+    yield _event("content_block_stop", {"index": index})
+
+
+def _event(name: str, payload: Json) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + encode({"type": name, **payload}) + b"\n\n"
+
+
+_FAILURE_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    529: "overloaded_error",
+}
+
+
+def in_skin(reply: Reply) -> Reply:
+    """A failure in the envelope of the Messages skin; a body that is no failure of the host's shape stays as it is."""
+    fault = json_object(reply.body or b"").get("error")
+    if not isinstance(fault, dict):
+        return reply
+    told = {"type": _FAILURE_TYPES.get(reply.status, "api_error"), "message": fault.get("message")}
+    if fault.get("error_type"):
+        told["error_type"] = fault["error_type"]
+    body = msgspec.json.encode({"type": "error", "error": told, "request_id": None})
+    return Reply(status=reply.status, body=body, headers=reply.headers, head_delay=reply.head_delay)
