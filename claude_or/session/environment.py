@@ -58,8 +58,7 @@ def pinned(facts: Facts) -> dict[str, str]:
         variables[f"ANTHROPIC_DEFAULT_{tier.upper()}_MODEL"] = models[tier]
         variables[f"ANTHROPIC_DEFAULT_{tier.upper()}_MODEL_NAME"] = facts["labels"][tier]
         variables[f"ANTHROPIC_DEFAULT_{tier.upper()}_MODEL_DESCRIPTION"] = facts["descriptions"][tier]
-    if models["subagent"] != models["main"]:
-        variables["CLAUDE_CODE_SUBAGENT_MODEL"] = models["subagent"]
+    variables["CLAUDE_CODE_SUBAGENT_MODEL"] = models["subagent"]
     variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = str(facts["window"])
     variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(facts["output"])
     if facts["window"] < 1_000_000:

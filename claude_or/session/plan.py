@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import time
 import zlib
 
 from claude_or import __version__
@@ -17,6 +18,8 @@ TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from claude_or.config.schema import Settings
 
 VARIABLES = (
     "BIG_MODEL",
@@ -30,6 +33,8 @@ VARIABLES = (
     "XDG_STATE_HOME",
 )
 FORMAT = 1
+LISTING_LIMIT = 2.0
+"""Seconds that a launch waits for the listing when a window is not known."""
 
 
 class LaunchPlan:
@@ -135,8 +140,12 @@ def _computed(
         ),
     )
     windows_file = f"{cache_folder}/{FILE}"
-    windows = read_windows(windows_file, loaded.settings.openrouter.base_url)
+    base_url = loaded.settings.openrouter.base_url
+    windows = read_windows(windows_file, base_url)
     facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug))
+    if facts["assumed"] and _fetch_listing(environ, loaded.settings, cache_folder):
+        windows = read_windows(windows_file, base_url)
+        facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug))
     plan = LaunchPlan({
         "facts": facts,
         "settings_text": msgspec.json.encode(settings_of(facts)).decode(),
@@ -149,3 +158,29 @@ def _computed(
     files = [(file.path, file.mtime_ns, file.size) for file in loaded.files]
     files.append((windows_file, *seen(windows_file)))
     return plan, files
+
+
+def _fetch_listing(environ: Mapping[str, str], settings: Settings, cache_folder: str) -> bool:
+    """Ask the host for its models, once and briefly: a wrong window cannot be corrected later in the session."""
+    import asyncio
+
+    from claude_or.config.key import find_key
+    from claude_or.errors import ClaudeOrError
+    from claude_or.upstream.catalogue import Unreachable, refresh
+    from claude_or.upstream.probe import probing
+
+    base_url = settings.openrouter.base_url
+    try:
+        key = find_key(environ, settings).value
+    except ClaudeOrError:
+        return False  # the launch says so by itself
+
+    async def fetch() -> None:
+        async with asyncio.timeout(LISTING_LIMIT), probing(base_url, key, timeout_s=LISTING_LIMIT) as get:
+            await refresh(get, cache_folder, base_url, time.time(), with_key=True)
+
+    try:
+        asyncio.run(fetch())
+    except (Unreachable, TimeoutError):
+        return False
+    return True
