@@ -1,0 +1,68 @@
+"""What settings and listing mean for the client: the window told and the output limit that goes with it."""
+
+from __future__ import annotations
+
+import marshal
+
+import pytest
+
+from claude_or.config.schema import Models, Settings
+from claude_or.session.facts import ASSUMED_WINDOW, facts_of, told_output
+
+
+def trigger(window: int, output: int) -> int:
+    """When the client compacts, in tokens (measured with Claude Code 2.1.330)."""
+    return window - min(output, 20_000) - 13_000
+
+
+@pytest.mark.parametrize(
+    ("window", "model_output", "earliest"),
+    [
+        (65_536, 8_192, 0.73),
+        (65_536, 65_536, 0.73),
+        (131_072, 131_072, 0.73),
+        (131_072, 4_096, 0.73),
+        (200_000, 64_000, 0.83),
+        (262_144, 236_000, 0.83),
+        (1_048_576, 128_000, 0.83),
+    ],
+)
+def test_compaction_comes_late_but_before_the_limit(window: int, model_output: int, earliest: float) -> None:
+    told = told_output(window, model_output)
+
+    assert earliest * window <= trigger(window, told)
+    assert told <= model_output
+    assert trigger(window, told) + told <= window
+
+
+def test_an_unknown_window_is_assumed_and_said() -> None:
+    facts = facts_of(Settings(models=Models(big="x/unknown", small="x/small")), lambda _: (None, None))
+
+    assert facts["window"] == ASSUMED_WINDOW
+    assert facts["assumed"] == ["x/unknown"]
+
+
+def test_the_small_model_does_not_shrink_the_window() -> None:
+    limits = {"x/big": (400_000, 128_000), "x/small": (32_768, 4_096)}
+
+    facts = facts_of(Settings(models=Models(big="x/big", small="x/small")), lambda slug: limits[slug])
+
+    assert (facts["window"], facts["output"], facts["assumed"]) == (400_000, 32_000, [])
+
+
+def test_the_picker_lists_what_the_roles_use_and_the_aliases() -> None:
+    settings = Settings(models=Models(big="x/big", small="x/small"), aliases={"gpt": "openai/gpt-9"})
+
+    facts = facts_of(settings, lambda _: (200_000, None))
+
+    assert [(row["model"], row["description"].split(" · ")[0]) for row in facts["picker"]] == [
+        ("x/big", "main, opus, sonnet, fable"),
+        ("x/small", "haiku"),
+        ("openai/gpt-9", "gpt"),
+    ]
+
+
+def test_facts_are_fit_for_the_launch_cache() -> None:
+    facts = facts_of(Settings(), lambda _: (None, None))
+
+    assert marshal.loads(marshal.dumps(facts)) == facts
