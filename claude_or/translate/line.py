@@ -59,7 +59,8 @@ class Line:
     def go_on(self, call: Call) -> None:
         """More arguments of a call are ready."""
         if call is self._head:
-            self._write_call(call)
+            if call.ready:
+                self._write_call(call)
             if self._waiting and call.arguments.complete:
                 self._advance()
 
@@ -77,7 +78,6 @@ class Line:
                     if cut and not item.opened and not item.ready and not item.arguments.closed_empty:
                         left_out.append(item)
                     else:
-                        self._open(item)
                         self._write_call(item)
                 case _Text(text):
                     self._write_text(text)
@@ -104,7 +104,8 @@ class Line:
             match item:
                 case Call():
                     self._head = item
-                    self._write_call(item)
+                    if item.ready:
+                        self._write_call(item)
                 case _Text(text):
                     self._write_text(text)
                 case _Thought(text, plain):
@@ -125,15 +126,11 @@ class Line:
         self._writer.think(text, plain=plain)
 
     def _write_call(self, call: Call) -> None:
-        """Write what a call has ready. Its block opens with its first argument, so that a late name is still in time."""
-        if call.ready:
-            self._open(call)
-            for ready in call.ready:
-                self._writer.arguments(ready)
-            call.ready.clear()
-
-    def _open(self, call: Call) -> None:
+        """Write what a call has ready. While it streams this waits for its first argument, so that a name may come in pieces."""
         if not call.opened:
             call.opened = True
             self._blank = ""
             self._writer.open_tool(*self._announce(call))
+        for ready in call.ready:
+            self._writer.arguments(ready)
+        call.ready.clear()

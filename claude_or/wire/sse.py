@@ -79,16 +79,20 @@ class SseDecoder:
                 return []
             chunk = bytes(pending)
             pending.clear()
-        blocks, rest = self._split(chunk)
+        frames: list[Frame] = []
+        if self._crs:
+            rest = self._read_any(chunk, frames)
+        else:
+            *blocks, rest = chunk.split(b"\n\n")
+            for block in blocks:
+                # The one shape that matters for speed: a block that is a single data line.
+                if block.startswith(b"data: ") and b"\n" not in block:
+                    frames.append(Frame("message", block[6:], block + b"\n\n"))
+                    self._started = True
+                else:
+                    self._read(block, b"\n\n", frames)
         pending += rest
         self._check_limit()
-        frames: list[Frame] = []
-        for block, blank in blocks:
-            # The one shape that matters for speed: a block that is a single data line.
-            if block[:6] == b"data: " and self._started and not self._crs and b"\n" not in block:
-                frames.append(Frame("message", block[6:], block + blank))
-            else:
-                self._read(block, blank, frames)
         return frames
 
     def close(self) -> list[Frame]:
@@ -112,17 +116,13 @@ class SseDecoder:
             return _BLANK_LINE.search(self._pending, start) is not None
         return self._pending.find(b"\n\n", start) >= 0
 
-    def _split(self, chunk: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """Whole blocks with their blank lines, and the bytes after the last one."""
-        if not self._crs:
-            *whole, rest = chunk.split(b"\n\n")
-            return [(block, b"\n\n") for block in whole], rest
-        blocks: list[tuple[bytes, bytes]] = []
+    def _read_any(self, chunk: bytes, frames: list[Frame]) -> bytes:
+        """Read the whole blocks of a chunk with any line ends; returns the bytes after the last one."""
         start = 0
         for blank in _BLANK_LINE.finditer(chunk):
-            blocks.append((chunk[start : blank.start()], blank.group()))
+            self._read(chunk[start : blank.start()], blank.group(), frames)
             start = blank.end()
-        return blocks, chunk[start:]
+        return chunk[start:]
 
     def _read(self, block: bytes, blank: bytes, frames: list[Frame]) -> None:
         """Read one block of any shape into at most one comment and one event."""
