@@ -158,6 +158,8 @@ def _function(function: dict[str, Any]) -> dict[str, Any]:
 _COUNTS = (
     "prompt_tokens",
     "completion_tokens",
+    "input_tokens",
+    "output_tokens",
     "cached_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
@@ -186,10 +188,6 @@ def plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
     plain |= {name: plain_usage(usage[name]) for name in _GROUPS if isinstance(usage.get(name), dict)}
     if isinstance(usage.get("is_byok"), bool):
         plain["is_byok"] = usage["is_byok"]
-    # The names of the Responses API, used by some hosts for both.
-    for ours, theirs in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")):
-        if plain.get(ours) is None and theirs in usage:
-            plain[ours] = _count(usage[theirs])
     return plain
 
 

@@ -82,6 +82,9 @@ class ChunkUsage(msgspec.Struct, frozen=True, gc=False):
     cost_details: CostDetails | None = None
     server_tool_use: ServerToolUse | None = None
     server_tool_use_details: ServerToolUse | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    """The Responses API's names, used by some hosts here too."""
     cached_tokens: int | None = None
     """Moonshot's place for it."""
     prompt_cache_hit_tokens: int | None = None
@@ -160,8 +163,8 @@ def usage_from(usage: ChunkUsage) -> Usage:
     cost = _bill(usage)
     searches = usage.server_tool_use_details or usage.server_tool_use or ServerToolUse()
     return Usage(
-        input_tokens=max((usage.prompt_tokens or 0) - max(read, 0) - max(written, 0), 0),
-        output_tokens=max(usage.completion_tokens or 0, 0),
+        input_tokens=max((usage.prompt_tokens or usage.input_tokens or 0) - max(read, 0) - max(written, 0), 0),
+        output_tokens=max(usage.completion_tokens or usage.output_tokens or 0, 0),
         cache_read_input_tokens=max(read, 0),
         cache_creation_input_tokens=max(written, 0),
         thinking_tokens=max(completion.reasoning_tokens or 0, 0),

@@ -68,7 +68,9 @@ def argument_stream(count: int) -> bytes:
 
     first = chunk({
         "content": None,
-        "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "Write", "arguments": ""}}],
+        "tool_calls": [
+            {"index": 0, "id": "call_1", "type": "function", "function": {"name": "Write", "arguments": ""}}
+        ],
     })
     pieces = [call(f" line{i % 97}\\n") for i in range(count - 2)]
     whole = [first, call('{"content":"'), *pieces, call('"}')]
