@@ -198,7 +198,7 @@ def _text_of(entry: dict[str, Any]) -> str:
 def _has_substance(entry: dict[str, Any]) -> bool:
     """Whether an entry holds more than labels: hosts open entries with an empty text that then stays empty."""
     field = _field(entry)
-    return field is None or bool(entry.get(field) or entry.get("signature"))
+    return field is None or bool(entry.get(field) or entry.get("signature") or entry.get("data"))
 
 
 def _absorb(details: list[dict[str, Any]], piece: dict[str, Any], seen: set[tuple[str, str]]) -> str:
@@ -250,7 +250,7 @@ def _may_continue(entry: dict[str, Any], piece: dict[str, Any], *, has_text: boo
         return True
     if has_text:
         return (entry.get("format") or _UNNAMED) != _UNNAMED
-    return piece.get("signature") in {None, "", entry["signature"]} or entry.get("index") == piece.get("index")
+    return piece.get("signature") in (None, "", entry["signature"]) or entry.get("index") == piece.get("index")
 
 
 def _point(details: list[dict[str, Any]], visible: str) -> tuple[list[dict[str, Any]], bool]:
