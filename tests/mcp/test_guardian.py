@@ -1,0 +1,109 @@
+"""The guardian ends what is left when claude-or was killed, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from claude_or.session.claude import spawn_guardian
+from claude_or.session.runfolder import start_time
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+WILLING = "import time; print('up', flush=True); time.sleep(60)"
+
+Started = list[subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def started() -> Generator[Started]:
+    """Processes of a test, ended with it."""
+    processes: Started = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def sleeper(started: Started, program: str = WILLING, *, session: bool = False) -> subprocess.Popen[bytes]:
+    """A process that is up and sleeps."""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=session)
+    started.append(process)
+    assert process.stdout
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+def guard(lines: list[str]) -> None:
+    """Let a guardian live through these lines until its pipe closes, as when claude-or dies."""
+    pid, pipe = spawn_guardian()
+    os.write(pipe, "".join(f"{line}\n" for line in lines).encode())
+    os.close(pipe)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_process_on_the_list_ends_with_claude_or(started: Started) -> None:
+    process = sleeper(started)
+
+    guard([f"+pid {process.pid} {start_time(process.pid)}"])
+
+    assert process.wait(5) == -signal.SIGTERM
+
+
+def test_a_process_that_ignores_the_request_is_forced(started: Started) -> None:
+    process = sleeper(started, STUBBORN)
+
+    guard([f"+pid {process.pid} {start_time(process.pid)}"])
+
+    assert process.wait(5) == -signal.SIGKILL
+
+
+def test_a_group_ends_with_everybody_in_it(started: Started, tmp_path: Path) -> None:
+    note = tmp_path / "grandchild"
+    program = (
+        "import subprocess, sys, time; child = subprocess.Popen(['sleep', '60']); "
+        f"open({str(note)!r}, 'w').write(str(child.pid)); print('up', flush=True); time.sleep(60)"
+    )
+    process = sleeper(started, program, session=True)
+    grandchild = int(note.read_text())
+
+    guard([f"+pgid {process.pid} {start_time(process.pid)}"])
+
+    process.wait(5)
+    deadline = time.monotonic() + 5
+    while start_time(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not os.path.exists(f"/proc/{grandchild}/cmdline") or not Path(f"/proc/{grandchild}/cmdline").read_bytes()
+
+
+def test_what_was_taken_off_the_list_is_left_alone(started: Started) -> None:
+    process = sleeper(started)
+
+    guard([f"+pid {process.pid} {start_time(process.pid)}", f"-pid {process.pid}"])
+
+    assert process.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell start times")
+def test_a_number_that_now_belongs_to_another_process_is_left_alone(started: Started) -> None:
+    process = sleeper(started)
+
+    guard([f"+pid {process.pid} 1"])
+
+    assert process.poll() is None
+
+
+def test_lines_that_mean_nothing_are_passed_over(started: Started) -> None:
+    process = sleeper(started)
+
+    guard(["", "nonsense", "+pid", "+pid x", f"+pid {process.pid} {start_time(process.pid)}", "-pid 1"])
+
+    assert process.wait(5) == -signal.SIGTERM
