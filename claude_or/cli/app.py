@@ -1,0 +1,231 @@
+"""The commands of our own, as a Typer application, and the help that introduces them.
+
+A function here reads its options, asks a module of this package for a `CommandResult` and has it shown. Whatever is heavy is
+imported inside the functions, so that `--help` loads Typer alone. Starting `claude` is not here: `cli/main.py` decides on the
+raw arguments whether they are a session's, and comes here only for a command or for help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from claude_or import __version__
+from claude_or.errors import EXIT_USAGE, ClaudeOrError
+
+if TYPE_CHECKING:
+    from claude_or.cli.result import CommandResult
+    from claude_or.config.load import Overrides
+
+SESSION = "Options of a session (they stand before claude's own)"
+CHECKS = "Look"
+RUN = "Run"
+CHOICE = "Choice of models"
+OUTPUT = "Output"
+
+HELP = (
+    "Start Claude Code on any OpenRouter model.\n\n"
+    "[bold]claude-or[/bold] takes the place of [bold]claude[/bold]: whatever follows our own options goes to it untouched. "
+    "The proxy between them lives exactly as long as the session."
+)
+
+_EXAMPLES = (
+    ("claude-or", "a session on the default models"),
+    ("claude-or --big z-ai/glm-5.3", "… on a model of your choice"),
+    ('claude-or -p "Explain this repository"', "one answer, for a script"),
+    ("claude-or --resume", "go on where you stopped"),
+    ("claude-or -- mcp list", "one of claude's own commands"),
+    ("claude-or models", "which model has which role and price"),
+    ("claude-or doctor", "is everything in order?"),
+)
+EXAMPLES = "[bold]Examples[/bold]\n" + "\n".join(f"{line:<39} [dim]{what}[/dim]" for line, what in _EXAMPLES)
+
+Big = Annotated[
+    str | None,
+    typer.Option("--big", metavar="MODEL", help="Model for everything but small jobs.", rich_help_panel=CHOICE),
+]
+Small = Annotated[
+    str | None, typer.Option("--small", metavar="MODEL", help="Model for small jobs.", rich_help_panel=CHOICE)
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="A set of models from the configuration.", rich_help_panel=CHOICE),
+]
+Config = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Read this instead of your config.yaml.", rich_help_panel=CHOICE),
+]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON for programs.", rich_help_panel=OUTPUT)]
+
+
+def _without_type(option: Any) -> Any:
+    """Typer lists its own `--help` with a `<bool>` that no other switch here shows."""
+    if option is not None:
+        option.metavar = ""
+    return option
+
+
+class _Command(TyperCommand):
+    def get_help_option(self, ctx: Any) -> Any:
+        return _without_type(super().get_help_option(ctx))
+
+
+class _Group(TyperGroup):
+    def get_help_option(self, ctx: Any) -> Any:
+        return _without_type(super().get_help_option(ctx))
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="claude-or",
+    help=HELP,
+    epilog=EXAMPLES,
+    rich_markup_mode="rich",
+    add_completion=False,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND | CLAUDE'S ARGUMENTS]...",
+    options_metavar="[OUR OPTIONS]",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _session_option(name: str, help_text: str, metavar: str = "") -> typer.models.OptionInfo:
+    return typer.Option(name, help=help_text, metavar=metavar, rich_help_panel=SESSION)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    big: Annotated[
+        str | None, _session_option("--big", "Model for the main conversation, opus, sonnet and subagents.", "MODEL")
+    ] = None,
+    small: Annotated[
+        str | None, _session_option("--small", "Model for haiku: summaries, titles, web pages.", "MODEL")
+    ] = None,
+    profile: Annotated[
+        str | None, _session_option("--profile", "A set of models from the configuration.", "NAME")
+    ] = None,
+    config: Annotated[str | None, _session_option("--config", "Read this instead of your config.yaml.", "FILE")] = None,
+    log_level: Annotated[
+        str | None,
+        _session_option("--log-level", "How much goes to the log file: debug, info, warning, error.", "LEVEL"),
+    ] = None,
+    dry_run: Annotated[bool, _session_option("--dry-run", "Show what claude would be started with, and stop.")] = False,
+    quiet: Annotated[bool, _session_option("--quiet", "No summary line at the end.")] = False,
+    install_claude: Annotated[
+        bool, _session_option("--install-claude", "Install Claude Code when it is missing.")
+    ] = False,
+    summary_json: Annotated[
+        str | None, _session_option("--summary-json", "Write the session's figures to this file.", "FILE")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", metavar="", help="Show our version and claude's.")
+    ] = False,
+) -> None:
+    """Show the help: a session never comes here."""
+    del big, small, profile, config, log_level, dry_run, quiet, install_claude, summary_json
+    if version:
+        typer.echo(f"claude-or {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(rich_help_panel=CHECKS, options_metavar="[OPTIONS]", cls=_Command)
+def models(
+    big: Big = None, small: Small = None, profile: Profile = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Show which model has which role, who said so, its window and its price.
+
+    Works without network from the list of models kept last time.
+    """
+
+    def ask() -> CommandResult:
+        import os
+        import time
+
+        from claude_or.cli import models as command
+
+        return command.models(os.environ, os.getcwd(), _overrides(big, small, profile, config), time.time())
+
+    _answer("models", ask, as_json=as_json)
+
+
+@app.command(rich_help_panel=CHECKS, options_metavar="[OPTIONS]", cls=_Command)
+def doctor(
+    big: Big = None, small: Small = None, profile: Profile = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Check everything a session needs: Claude Code, key, host, configuration, models.
+
+    Ends with code 1 when something is wrong, 0 when all is well or only worth a warning. Never shows the key.
+    """
+
+    def ask() -> CommandResult:
+        import os
+        import time
+
+        from claude_or.cli import doctor as command
+        from claude_or.session.claude import find_claude
+
+        return command.doctor(
+            command.Surroundings(
+                os.environ, os.getcwd(), _overrides(big, small, profile, config), time.time(), find_claude
+            )
+        )
+
+    _answer("doctor", ask, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUN, options_metavar="[OPTIONS]", cls=_Command)
+def serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    big: Big = None,
+    small: Small = None,
+    profile: Profile = None,
+    config: Config = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = None,
+) -> None:
+    """Run the proxy alone until it is ended, for a claude that you start yourself.
+
+    Its clients need the token in CLAUDE_OR_TOKEN; without that variable one is made and printed.
+    """
+    from claude_or.session.flow import serve_forever
+
+    raise typer.Exit(serve_forever(port, _overrides(big, small, profile, config, log_level)))
+
+
+def _overrides(
+    big: str | None, small: str | None, profile: str | None, config: str | None, log_level: str | None = None
+) -> Overrides:
+    from claude_or.config.load import Overrides
+
+    return Overrides(big=big, small=small, profile=profile, config=config, log_level=log_level)
+
+
+def _answer(command: str, ask: Callable[[], CommandResult], *, as_json: bool) -> None:
+    """Have a command's result shown and leave with its code. For programs, a failure has the same form as a result."""
+    from claude_or.cli.render import show
+    from claude_or.cli.result import failure_result
+
+    try:
+        result = ask()
+    except ClaudeOrError as error:
+        if not as_json:
+            raise
+        result = failure_result(command, error)
+    raise typer.Exit(show(result, as_json=as_json))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command, or show help, and return the exit code. Raises `ClaudeOrError` for the boundary in `cli/main.py`."""
+    try:
+        app(arguments, prog_name="claude-or")
+    except SystemExit as leave:
+        # Typer's own code for a command line that it cannot read is 2; ours is documented as 64.
+        return EXIT_USAGE if leave.code == 2 else int(leave.code or 0)
+    return 0

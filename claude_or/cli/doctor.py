@@ -1,0 +1,210 @@
+"""`claude-or doctor`: everything a session needs, looked at side by side, each finding with its next step.
+
+Every check has its own time limit and its own boundary, so that one that hangs or breaks hides none of the others. Without
+network the rest is still told. What a finding says never holds the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from claude_or.cli.key_facts import KEYS_PAGE, key_findings
+from claude_or.cli.models import Listing, listing_findings, newest, role_findings
+from claude_or.cli.result import CommandResult, Finding, counted, exit_code_of
+from claude_or.config.folders import cache_folder, short
+from claude_or.config.key import Key, find_key, key_variables
+from claude_or.config.load import Loaded, Overrides, load, user_file
+from claude_or.config.schema import Settings
+from claude_or.errors import ClaudeOrError
+from claude_or.routing.names import roles
+from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog
+from claude_or.upstream.probe import probing
+
+REQUEST_WITHIN_S = 5.0
+CHECK_WITHIN_S = 15.0
+INSTALL_HINT = (
+    "Install it: npm install -g @anthropic-ai/claude-code, or name it: export CLAUDE_OR_CLAUDE=/path/to/claude"
+)
+
+COUNTS = (("errors", "error"), ("warnings", "warn"))
+
+FindClaude = Callable[[Mapping[str, str]], str | None]
+Findings = list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """All that the checks look at. `now` is in seconds since the epoch."""
+
+    environ: Mapping[str, str]
+    cwd: str
+    overrides: Overrides
+    now: float
+    find_claude: FindClaude
+
+
+def doctor(around: Surroundings) -> CommandResult:
+    """Run all checks and order their findings by subject."""
+    findings = tuple(asyncio.run(examine(around)))
+    return CommandResult(
+        "doctor",
+        data={name: sum(finding.level == level for finding in findings) for name, level in COUNTS},
+        findings=findings,
+        summary=counted(findings),
+        exit_code=exit_code_of(findings),
+    )
+
+
+async def examine(around: Surroundings) -> Findings:
+    """All findings, in a fixed order whatever ends first."""
+    loaded, config_findings = check_config(around)
+    key, key_trouble = _key(around.environ, loaded)
+    checks: list[tuple[str, Awaitable[Findings]]] = [("claude", check_claude(around, loaded))]
+    if loaded is None:
+        # A broken configuration may name another host: nothing is sent before that is known.
+        skipped = [Finding("note", "host", "not looked at while the configuration is wrong")]
+        checks.append(("host", _settled([*key_trouble, *skipped])))
+    else:
+        checks.append(("host", check_host(around, loaded, key, key_trouble)))
+        checks.append(("models", check_models(around, loaded, key)))
+    results = await asyncio.gather(*(_bounded(name, check, key) for name, check in checks))
+    return [*config_findings, *(finding for found in results for finding in found)]
+
+
+async def _settled(findings: Findings) -> Findings:
+    return findings
+
+
+async def _bounded(name: str, check: Awaitable[Findings], key: Key | None) -> Findings:
+    """A check's findings; a check that takes too long or breaks is a finding itself."""
+    try:
+        async with asyncio.timeout(CHECK_WITHIN_S):
+            return await check
+    except TimeoutError:
+        return [Finding("error", name, f"no result within {CHECK_WITHIN_S:g} s")]
+    except Exception as error:  # noqa: BLE001 - one of the four boundaries
+        said = f"{type(error).__name__}: {error}"
+        if key:
+            said = said.replace(key.value, key.masked)
+        return [Finding("error", name, "this check itself failed; that is a bug in claude-or", said)]
+
+
+def check_config(around: Surroundings) -> tuple[Loaded | None, Findings]:
+    """Which files were read, or what is wrong in them."""
+    try:
+        loaded = load(around.environ, around.cwd, around.overrides)
+    except ClaudeOrError as error:
+        fix = "Correct it there; every other mistake is listed here too."
+        return None, [Finding("error", "config", text, "", fix) for text in (error.message, *error.detail)]
+    read = [short(seen.path, around.environ) for seen in loaded.files if seen.size >= 0]
+    own, _ = user_file(around.environ, around.cwd, around.overrides)
+    text = ", ".join(read) or f"no file, all defaults (yours would be {short(own, around.environ)})"
+    return loaded, [Finding("ok", "config", text), *(Finding("warn", "config", warning) for warning in loaded.warnings)]
+
+
+def _key(environ: Mapping[str, str], loaded: Loaded | None) -> tuple[Key | None, Findings]:
+    try:
+        return find_key(environ, loaded.settings if loaded else Settings()), []
+    except ClaudeOrError as error:
+        return None, [Finding("error", "key", error.message, "", error.hint)]
+
+
+async def check_claude(around: Surroundings, loaded: Loaded | None) -> Findings:
+    """Where Claude Code is, and whether it runs."""
+    try:
+        path = around.find_claude(around.environ)
+    except ClaudeOrError as error:
+        return [Finding("error", "claude", error.message, "", error.hint)]
+    if path is None:
+        return [Finding("error", "claude", "Claude Code was not found", "", INSTALL_HINT)]
+    hidden = key_variables(loaded.settings if loaded else Settings())
+    environ = {name: value for name, value in around.environ.items() if name not in hidden}
+    try:
+        output, code = await _output_of([path, "--version"], environ)
+    except OSError as error:
+        text = f"{short(path, around.environ)} cannot be started: {error.strerror}"
+        return [Finding("error", "claude", text, "", INSTALL_HINT)]
+    version = output.split()[0] if output.split() else ""
+    if code != 0 or not version[:1].isdigit():
+        text = f"{short(path, around.environ)} --version said nothing like a version (exit code {code})"
+        return [Finding("error", "claude", text, output[:200], INSTALL_HINT)]
+    return [Finding("ok", "claude", f"Claude Code {version} at {short(path, around.environ)}")]
+
+
+async def _output_of(command: Sequence[str], environ: Mapping[str, str]) -> tuple[str, int]:
+    """What a command prints, and its exit code; the command is ended when the check is."""
+    null, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=null, stdout=pipe, stderr=null, env=dict(environ))
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return output.decode(errors="replace").strip(), process.returncode or 0
+
+
+async def check_host(around: Surroundings, loaded: Loaded, key: Key | None, key_trouble: Findings) -> Findings:
+    """Whether the host answers, and takes the key: both from one `GET /key`."""
+    base_url = loaded.settings.openrouter.base_url
+    host = urlsplit(base_url).netloc
+    try:
+        async with probing(base_url, key.value if key else None, timeout_s=REQUEST_WITHIN_S) as get:
+            started = perf_counter()
+            answer = await get("/key", {})
+            took_ms = (perf_counter() - started) * 1000
+    except Unreachable as error:
+        unchecked = [Finding("warn", "key", f"{key.masked} from {key.source}, not checked")] if key else []
+        fix = "Check the network, a proxy in the environment, and OPENROUTER_BASE_URL."
+        return [*(unchecked or key_trouble), Finding("error", "host", str(error), "", fix)]
+    reached = Finding("ok", "host", f"{host} answered in {took_ms:.0f} ms")
+    if answer.status >= 500:
+        reached = Finding("warn", "host", f"{host} answered with status {answer.status}", "", "Try again later.")
+    told = _told_about(key, answer, around.now) if key else key_trouble
+    return [*told, reached]
+
+
+def _told_about(key: Key, answer: Answer, now: float) -> Findings:
+    import msgspec
+
+    named = f"{key.masked} from {key.source}"
+    match answer.status:
+        case 200:
+            try:
+                return key_findings(key, msgspec.json.decode(answer.body), now)
+            except msgspec.DecodeError:
+                return [Finding("warn", "key", f"{named}: the host's answer about it was not understood")]
+        case 401 | 403:
+            fix = f"Make a new key at {KEYS_PAGE} and set {key.source}."
+            return [
+                Finding("error", "key", f"{named} was refused by the host (status {answer.status})", "", fix),
+                *(Finding("warn", "key", text) for text in key.warnings),
+            ]
+        case _:
+            return [Finding("warn", "key", f"{named}, not checked: the host answered with status {answer.status}")]
+
+
+async def check_models(around: Surroundings, loaded: Loaded, key: Key | None) -> Findings:
+    """Whether the chosen models exist and can do what Claude Code needs."""
+    chosen = roles(loaded.settings)
+    listing = await _listing(around, loaded, key)
+    found = [*listing_findings(listing, around.now), *role_findings(chosen, listing.catalog, around.now)]
+    if listing.catalog and not any(finding.check == "models" for finding in found):
+        slugs = dict.fromkeys(choice.slug for choice in chosen.values())
+        found.append(Finding("ok", "models", f"{', '.join(slugs)}: listed, with tools where they are needed"))
+    return found
+
+
+async def _listing(around: Surroundings, loaded: Loaded, key: Key | None) -> Listing:
+    base_url, folder = loaded.settings.openrouter.base_url, cache_folder(around.environ)
+    cached = read_catalog(folder, base_url)
+    if not is_stale(cached, around.now):
+        return Listing(cached)
+    try:
+        return Listing(await newest(base_url, key.value if key else None, folder, around.now, REQUEST_WITHIN_S))
+    except Unreachable as error:
+        return Listing(cached, str(error))

@@ -1,0 +1,270 @@
+"""`claude-or models`: which model each role has, who said so, and what the host's listing says about it.
+
+Answers from the cached listing; a stale one is refreshed when the host answers within two seconds, and used when it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from claude_or.cli.result import Column, CommandResult, Finding, Table, exit_code_of
+from claude_or.config.folders import cache_folder
+from claude_or.config.key import find_key
+from claude_or.config.load import Loaded, Overrides, load
+from claude_or.config.names import DEFAULT_HOST
+from claude_or.config.origin import DEFAULT, Origin
+from claude_or.errors import ClaudeOrError
+from claude_or.routing.names import RoleChoice, roles
+from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
+
+if TYPE_CHECKING:
+    from claude_or.routing.ask import Role
+    from claude_or.routing.catalog import Catalog, ModelInfo
+
+REFRESH_WITHIN_S = 2.0
+TOO_SMALL_WINDOW = 64_000
+"""Below this, Claude Code's first prompt and its reserve for the answer leave hardly any room (at 32K, none)."""
+SOON_DAYS = 30
+ROLES_WITHOUT_TOOLS = {"small", "background"}
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The listing to show, and why it could not be refreshed (empty when it was, or needed not be)."""
+
+    catalog: Catalog | None
+    trouble: str = ""
+
+
+def models(environ: Mapping[str, str], cwd: str, overrides: Overrides, now: float) -> CommandResult:
+    """Roles, their models and what is known about them. Raises `ClaudeOrError` when the configuration is wrong."""
+    loaded = load(environ, cwd, overrides)
+    chosen = roles(loaded.settings)
+    listing = current_listing(environ, loaded, now)
+    findings = (*listing_findings(listing, now), *role_findings(chosen, listing.catalog, now))
+    return CommandResult(
+        "models",
+        data=_data(chosen, loaded, listing.catalog, now),
+        tables=(_roles_table(chosen, loaded), _models_table(chosen, listing.catalog)),
+        findings=findings,
+        exit_code=exit_code_of(findings),
+    )
+
+
+def current_listing(environ: Mapping[str, str], loaded: Loaded, now: float) -> Listing:
+    """The cached listing while it is fresh, else a new one, else the old one with the reason."""
+    folder, base_url = cache_folder(environ), loaded.settings.openrouter.base_url
+    cached = read_catalog(folder, base_url)
+    if cached and not is_stale(cached, now):
+        return Listing(cached)
+    import asyncio
+
+    try:
+        key = find_key(environ, loaded.settings).value
+    except ClaudeOrError:
+        key = None  # the public listing needs none
+    try:
+        return Listing(asyncio.run(newest(base_url, key, folder, now, REFRESH_WITHIN_S)))
+    except Unreachable as error:
+        return Listing(cached, str(error))
+
+
+async def newest(base_url: str, key: str | None, folder: str, now: float, within_s: float) -> Catalog:
+    """The host's listing of this moment, kept in `folder`. Raises `Unreachable`."""
+    import asyncio
+
+    from claude_or.upstream.probe import probing
+
+    try:
+        async with asyncio.timeout(within_s), probing(base_url, key, timeout_s=within_s) as get:
+            return await refresh(get, folder, base_url, now, with_key=bool(key))
+    except TimeoutError:
+        raise Unreachable(f"no whole list came within {within_s:g} s") from None
+
+
+def listing_findings(listing: Listing, now: float) -> list[Finding]:
+    """How good the listing is that everything else rests on."""
+    if listing.catalog is None:
+        return [
+            Finding(
+                "warn",
+                "listing",
+                f"no list of models: {listing.trouble}",
+                "Windows and prices are unknown; a session would assume a window of 128K.",
+                "Try again with a network; the list is then kept for the next time.",
+            )
+        ]
+    age = age_text(now - listing.catalog.fetched_at)
+    if listing.trouble:
+        return [Finding("warn", "listing", f"the list of models was {age}: {listing.trouble}")]
+    return [Finding("note", "listing", f"{len(listing.catalog.models)} models, {age}")]
+
+
+def role_findings(chosen: Mapping[Role, RoleChoice], catalog: Catalog | None, now: float) -> list[Finding]:
+    """What is wrong with the chosen models, as far as the listing knows."""
+    if catalog is None:
+        return []
+    stale = is_stale(catalog, now)
+    findings: list[Finding] = []
+    for slug, names in by_model(chosen).items():
+        info = catalog.get(slug)
+        served = f"{slug} ({', '.join(names)})"
+        if info is None:
+            if "@preset/" not in slug:
+                near = catalog.nearest(slug)
+                fix = f"Did you mean {near[0]}?" if near else "`models.…` in the configuration sets another."
+                findings.append(
+                    Finding("warn" if stale else "error", "models", f"{served} is not in the list", "", fix)
+                )
+            continue
+        works = not set(names) <= ROLES_WITHOUT_TOOLS
+        if works and not info.tools:
+            text = f"{served} takes no tools; Claude Code cannot work with it"
+            findings.append(Finding("error", "models", text, "", "Choose a model that the host lists with tools."))
+        if works and info.window and info.window < TOO_SMALL_WINDOW:
+            text = f"{served} has a window of {tokens_text(info.window)}, too small for Claude Code"
+            findings.append(Finding("warn", "models", text, "", "Choose a model with 64K or more."))
+        if (left := _days_left(info, now)) is not None and left <= SOON_DAYS:
+            when = f"goes away on {info.expires}" if left >= 0 else f"was to go away on {info.expires}"
+            findings.append(Finding("warn", "models", f"{served} {when}", "", "Choose its successor in time."))
+    return findings
+
+
+def by_model(chosen: Mapping[Role, RoleChoice]) -> dict[str, list[str]]:
+    """Slug → roles that have it, for OpenRouter's models."""
+    found: dict[str, list[str]] = {}
+    for role, choice in chosen.items():
+        if choice.host == DEFAULT_HOST:
+            found.setdefault(choice.slug, []).append(role)
+    return found
+
+
+def _days_left(info: ModelInfo, now: float) -> int | None:
+    try:
+        last = date.fromisoformat(info.expires[:10])
+    except ValueError:
+        return None
+    return (last - datetime.fromtimestamp(now, UTC).date()).days
+
+
+def _roles_table(chosen: Mapping[Role, RoleChoice], loaded: Loaded) -> Table:
+    rows = tuple(
+        (role, choice.slug, "chat", _brief(loaded.origin(choice.origin) if choice.origin else DEFAULT))
+        for role, choice in chosen.items()
+    )
+    return Table("Roles", tuple(Column(title) for title in ("role", "model", "path", "set by")), rows)
+
+
+def _brief(origin: Origin) -> str:
+    """The origin without the file's folder, which `doctor` and the JSON form tell."""
+    who, comma, where = str(origin).rpartition(", ")
+    return who + comma + (where.rpartition("/")[2] if origin.line else where)
+
+
+def _models_table(chosen: Mapping[Role, RoleChoice], catalog: Catalog | None) -> Table:
+    numbers = (Column(title, is_number=True) for title in ("window", "output", "in", "out", "cached"))
+    columns = (Column("model"), *numbers, Column("can", is_prose=True))
+    rows = tuple(_model_row(slug, catalog.get(slug) if catalog else None) for slug in by_model(chosen))
+    return Table("Models, with prices in US dollars per million tokens", columns, rows)
+
+
+def _model_row(slug: str, info: ModelInfo | None) -> tuple[str, ...]:
+    if info is None:
+        return (slug, *[UNKNOWN] * 6)
+    rates = info.price.rates
+    prices = (rates.prompt, rates.completion, rates.input_cache_read)
+    return (
+        f"{slug}\n  now {info.alias_target}" if info.alias_target else slug,
+        tokens_text(info.window),
+        tokens_text(info.max_output),
+        *(("free", "", "") if info.is_free else (price_text(price) for price in prices)),
+        " ".join(word for word, can in _abilities(info).items() if can) or "text only",
+    )
+
+
+def _abilities(info: ModelInfo) -> dict[str, bool]:
+    return {"tools": info.tools, "images": info.images, "reasoning": info.reasons}
+
+
+def _data(chosen: Mapping[Role, RoleChoice], loaded: Loaded, catalog: Catalog | None, now: float) -> dict[str, Any]:
+    return {
+        "roles": [_role_data(role, choice, loaded, catalog) for role, choice in chosen.items()],
+        "listing": None
+        if catalog is None
+        else {
+            "fetched_at": datetime.fromtimestamp(catalog.fetched_at, UTC).isoformat(timespec="seconds"),
+            "age_seconds": round(now - catalog.fetched_at),
+            "stale": is_stale(catalog, now),
+            "source": catalog.source,
+            "models": len(catalog.models),
+            "skipped": catalog.skipped,
+        },
+    }
+
+
+def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog | None) -> dict[str, Any]:
+    origin = loaded.origin(choice.origin) if choice.origin else DEFAULT
+    info = catalog.get(choice.slug) if catalog and choice.host == DEFAULT_HOST else None
+    rates = info.price.rates if info else None
+    return {
+        "role": role,
+        "slug": choice.slug,
+        "host": choice.host,
+        "path": "chat",
+        "reason": choice.reason,
+        "setting": choice.origin or None,
+        "origin": {"layer": origin.layer, "where": origin.where, "line": origin.line or None},
+        "alias_target": (info.alias_target or None) if info else None,
+        "listed": info is not None if catalog else None,
+        "window": info.window if info else None,
+        "max_output": info.max_output if info else None,
+        "usd_per_million": {
+            "input": _per_million(rates.prompt),
+            "output": _per_million(rates.completion),
+            "cache_read": _per_million(rates.input_cache_read),
+            "cache_write": _per_million(rates.input_cache_write),
+        }
+        if rates
+        else None,
+        **(_abilities(info) if info else dict.fromkeys(("tools", "images", "reasoning"))),
+        "expires": (info.expires or None) if info else None,
+    }
+
+
+def _per_million(rate: Decimal | None) -> float | None:
+    return None if rate is None else float(rate * 1_000_000)
+
+
+def price_text(rate: Decimal | None) -> str:
+    """US dollars per million tokens: two places, more where two would say nothing."""
+    if rate is None:
+        return UNKNOWN
+    price = rate * 1_000_000
+    if not price or price >= Decimal("0.1"):
+        return f"{price:.2f}"
+    return f"{price:.4f}"
+
+
+def tokens_text(count: int | None) -> str:
+    """`1M`, `1.05M`, `203K`."""
+    if count is None:
+        return UNKNOWN
+    if count >= 999_500:
+        return f"{count / 1_000_000:.2f}".rstrip("0").rstrip(".") + "M"
+    return f"{count / 1000:.0f}K" if count >= 1000 else str(count)
+
+
+def age_text(seconds: float) -> str:
+    """`fetched now`, `fetched 4 min ago`, `fetched 3 h ago`, `fetched 12 days ago`."""
+    if seconds < 60:
+        return "fetched now"
+    if seconds < 90 * 60:
+        return f"fetched {seconds / 60:.0f} min ago"
+    if seconds < 48 * 3600:
+        return f"fetched {seconds / 3600:.0f} h ago"
+    return f"fetched {seconds / 86_400:.0f} days ago"

@@ -1,0 +1,5 @@
+"""The names of our commands, for whoever has to tell them from a prompt before Typer is loaded."""
+
+from __future__ import annotations
+
+COMMANDS: frozenset[str] = frozenset({"doctor", "models", "serve"})

@@ -1,0 +1,160 @@
+"""The only place that prints: a `CommandResult` as tables for people or as JSON for programs.
+
+On a terminal, tables fit its width; in a pipe nothing is cut or wrapped, so that every finding is one line for `grep`. Colours
+follow rich's rules (NO_COLOR, TERM, terminal or not). The JSON form is versioned: fields are added, never changed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from typing import IO, TYPE_CHECKING, Any
+
+from claude_or.cli.result import CommandResult, Finding, Level, Table
+from claude_or.errors import ClaudeOrError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+JSON_VERSION = 1
+_PIPE_WIDTH = 10_000
+_GAP = 2
+_STYLE: dict[Level, str] = {"ok": "green", "note": "cyan", "warn": "yellow", "error": "red"}
+_SIGN: dict[Level, tuple[str, str]] = {"ok": ("✓", "ok"), "note": ("·", "-"), "warn": ("!", "!"), "error": ("✗", "x")}
+
+
+def show(result: CommandResult, *, as_json: bool, out: IO[str] | None = None) -> int:
+    """Print the result to `out` (stdout) and return its exit code."""
+    stream = _stream(out, sys.stdout)
+    if as_json:
+        stream.write(_as_json(result) + "\n")
+    else:
+        console = _console(stream)
+        with console.capture() as captured:
+            for part in _parts(result, console.width, ascii_only=_is_ascii(console)):
+                console.print(part)
+        # rich fills every row up to its column's width; in a file or a pipe those blanks are noise.
+        text = captured.get().strip("\n")
+        stream.write("\n".join(line.rstrip() for line in text.split("\n")) + "\n")
+    stream.flush()
+    return result.exit_code
+
+
+def show_error(error: ClaudeOrError, *, out: IO[str] | None = None) -> int:
+    """One line what happened, one line what to do, to stderr; returns the exit code."""
+    stream = _stream(out, sys.stderr)
+    console = _console(stream)
+    line = _line("error", error.message, "red")
+    for text in error.detail:
+        line.append(f"\n       {text}")
+    line.append("\n")
+    line.append(_line("next", error.hint, "cyan"))
+    console.print(line)
+    stream.flush()
+    return error.exit_code
+
+
+def _parts(result: CommandResult, width: int, *, ascii_only: bool) -> Iterator[RenderableType]:
+    """Tables, findings and the last line, with a blank line between."""
+    for table in result.tables:
+        yield _table(table, width)
+        yield ""
+    if result.findings:
+        yield _findings(result.findings, ascii_only=ascii_only)
+        yield ""
+    if result.summary:
+        yield result.summary
+
+
+def _stream(named: IO[str] | None, standard: IO[str] | None) -> IO[str]:
+    # Python leaves None where the shell closed the stream (`>&-`).
+    return named or standard or StringIO()
+
+
+def _as_json(result: CommandResult) -> str:
+    import json
+    from dataclasses import asdict
+
+    whole: dict[str, Any] = {
+        "version": JSON_VERSION,
+        "command": result.command,
+        "data": result.data,
+        "findings": [asdict(finding) for finding in result.findings],
+        "exit_code": result.exit_code,
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False)
+
+
+def _console(out: IO[str]) -> Console:
+    from rich.console import Console
+
+    console = Console(file=out, highlight=False, emoji=False, markup=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
+
+
+def _is_ascii(console: Console) -> bool:
+    return not console.encoding.lower().startswith("utf")
+
+
+def _table(table: Table, width: int) -> RenderableType:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    shown = RichTable(
+        box=box.SIMPLE_HEAD,
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+        show_edge=False,
+    )
+    whole = _fits_without_folding(table, width)
+    for column in table.columns:
+        shown.add_column(
+            column.title,
+            justify="right" if column.is_number else "left",
+            no_wrap=column.is_number or (whole and not column.is_prose),
+            overflow="fold",
+        )
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def _fits_without_folding(table: Table, width: int) -> bool:
+    """Whether names can stay in one piece when prose alone gives way, down to its longest word."""
+    needed = 0
+    for column, *cells in zip(table.columns, *table.rows, strict=True):
+        pieces = [piece for text in (column.title, *cells) for piece in (text.split() if column.is_prose else [text])]
+        needed += max((len(piece) for piece in pieces), default=0) + _GAP
+    return needed - _GAP <= width
+
+
+def _findings(findings: tuple[Finding, ...], *, ascii_only: bool) -> RenderableType:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for finding in findings:
+        text = Text(finding.text)
+        if finding.detail:
+            text.append("\n" + finding.detail, style="dim")
+        if finding.fix:
+            text.append("\n" + ("-> " if ascii_only else "→ ") + finding.fix, style="cyan")
+        grid.add_row(Text(_SIGN[finding.level][ascii_only], style=_STYLE[finding.level]), finding.check, text)
+    return grid
+
+
+def _line(label: str, text: str, style: str) -> Any:
+    from rich.text import Text
+
+    return Text.assemble((f"{label}: ", f"bold {style}"), text)
