@@ -194,17 +194,19 @@ def serve(
 
     Its clients need the token in CLAUDE_OR_TOKEN; without that variable one is made and printed.
     """
-    from claude_or.session.flow import serve_forever
+    import os
 
-    raise typer.Exit(serve_forever(port, _overrides(big, small, profile, config, log_level)))
+    from claude_or.session.flow import serve_forever  # pyright: ignore[reportAttributeAccessIssue]
+
+    said = {"--big": big, "--small": small, "--profile": profile, "--config": config, "--log-level": log_level}
+    ours = {option: value for option, value in said.items() if value is not None}
+    raise typer.Exit(serve_forever(port, ours, dict(os.environ)))
 
 
-def _overrides(
-    big: str | None, small: str | None, profile: str | None, config: str | None, log_level: str | None = None
-) -> Overrides:
+def _overrides(big: str | None, small: str | None, profile: str | None, config: str | None) -> Overrides:
     from claude_or.config.load import Overrides
 
-    return Overrides(big=big, small=small, profile=profile, config=config, log_level=log_level)
+    return Overrides(big=big, small=small, profile=profile, config=config)
 
 
 def _answer(command: str, ask: Callable[[], CommandResult], *, as_json: bool) -> None:

@@ -176,7 +176,7 @@ def _told_about(key: Key, answer: Answer, now: float) -> Findings:
         case 200:
             try:
                 return key_findings(key, msgspec.json.decode(answer.body), now)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 return [Finding("warn", "key", f"{named}: the host's answer about it was not understood")]
         case 401 | 403:
             fix = f"Make a new key at {KEYS_PAGE} and set {key.source}."

@@ -163,8 +163,8 @@ class _Merge:
         problems = (
             list(document.problems) or type_problems(values) or rule_problems(values, is_project=layer == "project")
         )
-        for problem in problems:
-            line = problem.line or document.line_of(problem.path)
+        placed = [(problem.line or document.line_of(problem.path), problem) for problem in problems]
+        for line, problem in sorted(placed, key=lambda pair: pair[0]):
             place = ":".join([shown, *(str(n) for n in (line, problem.column) if n)])
             self.mistakes.append(": ".join([place, *([".".join(problem.path)] if problem.path else []), problem.text]))
         if not problems:

@@ -272,10 +272,10 @@ def parse_models(raw: bytes, fetched_at: float, *, etag: str = "", base_url: str
     """Parse the body of `GET /models` or `/models/user`. Raises `ValueError` when it is no listing at all."""
     models: list[ModelInfo] = []
     skipped = 0
-    for entry in _LISTING.decode(raw).data:
+    for entry in _entries(raw):
         try:
             decoded = _ENTRY.decode(entry)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             skipped += 1
             continue
         if decoded.id.strip():
@@ -283,6 +283,13 @@ def parse_models(raw: bytes, fetched_at: float, *, etag: str = "", base_url: str
         else:
             skipped += 1
     return Catalog(models, fetched_at=fetched_at, skipped=skipped, etag=etag, base_url=base_url, source=source)
+
+
+def _entries(raw: bytes) -> list[msgspec.Raw]:
+    try:
+        return _LISTING.decode(raw).data
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _model(entry: _Entry) -> ModelInfo:

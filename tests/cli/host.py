@@ -6,7 +6,7 @@ In a thread, because a command runs an event loop of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,7 +55,7 @@ class Host:
 
 
 @contextmanager
-def hosting() -> Iterator[Host]:
+def hosting() -> Generator[Host]:
     """A host with the usual listing that accepts every key."""
     host = Host(
         answers={"/models": (200, usual_listing()), "/models/user": (200, usual_listing()), "/key": (200, usual_key())}
