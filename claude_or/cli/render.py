@@ -12,7 +12,6 @@ from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
 from claude_or.cli.result import CommandResult, Finding, Level, Table
-from claude_or.errors import ClaudeOrError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -39,20 +38,6 @@ def show(result: CommandResult, *, as_json: bool, out: IO[str] | None = None) ->
         stream.write("\n".join(line.rstrip() for line in text.split("\n")) + "\n")
     stream.flush()
     return result.exit_code
-
-
-def show_error(error: ClaudeOrError, *, out: IO[str] | None = None) -> int:
-    """One line what happened, one line what to do, to stderr; returns the exit code."""
-    stream = _stream(out, sys.stderr)
-    console = _console(stream)
-    line = _line("error", error.message, "red")
-    for text in error.detail:
-        line.append(f"\n       {text}")
-    line.append("\n")
-    line.append(_line("next", error.hint, "cyan"))
-    console.print(line)
-    stream.flush()
-    return error.exit_code
 
 
 def _parts(result: CommandResult, width: int, *, ascii_only: bool) -> Iterator[RenderableType]:
@@ -152,9 +137,3 @@ def _findings(findings: tuple[Finding, ...], *, ascii_only: bool) -> RenderableT
             text.append("\n" + ("-> " if ascii_only else "→ ") + finding.fix, style="cyan")
         grid.add_row(Text(_SIGN[finding.level][ascii_only], style=_STYLE[finding.level]), finding.check, text)
     return grid
-
-
-def _line(label: str, text: str, style: str) -> Any:
-    from rich.text import Text
-
-    return Text.assemble((f"{label}: ", f"bold {style}"), text)

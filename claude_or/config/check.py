@@ -175,10 +175,8 @@ def _shown(value: Any) -> str:
             return f"the text {value[:60]!r}"
         case list():
             return "a list"
-        case dict():
+        case _:  # JSON has nothing else
             return "`key: value` lines"
-        case _:
-            return type(value).__name__
 
 
 def known_keys(section: Path) -> list[str]:

@@ -57,6 +57,8 @@ def read_document(text: str) -> Document:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
                 return Document(problems=(Problem("nested too deeply"),))
+            if getattr(event, "tag", None):
+                return Document(problems=(Problem("tags such as !!str are not supported here", line=_line_of(event)),))
         node = yaml.compose(text, Loader=_loader())
     except yaml.MarkedYAMLError as error:
         return Document(problems=(_syntax_problem(error, text),))
@@ -91,7 +93,7 @@ def _unfolded(root: yaml.MappingNode) -> Document:
         values = loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         return Document(problems=(_syntax_problem(error, ""),))
-    except ValueError as error:  # a date or a number that only looks like one
+    except ValueError as error:  # a number of thousands of digits
         return Document(problems=(Problem(str(error)),))
     finally:
         loader.dispose()
@@ -124,6 +126,11 @@ def _as_key(item: yaml.Node) -> yaml.Node:
     import yaml
 
     return yaml.ScalarNode("tag:yaml.org,2002:str", "", item.start_mark, item.end_mark)
+
+
+def _line_of(event: yaml.Event) -> int:
+    mark = event.start_mark
+    return mark.line + 1 if mark else 0
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:

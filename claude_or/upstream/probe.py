@@ -5,32 +5,72 @@ A session's traffic does not pass here; it has a pool, retries and limits of its
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from claude_or import __version__
 from claude_or.upstream.catalogue import Answer, Get, Unreachable
 
-if TYPE_CHECKING:
-    import aiohttp
-
 MAX_BYTES = 32_000_000
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up in a thread that nobody waits for.
+
+    A name server that is silent keeps `getaddrinfo` busy for half a minute. In the loop's usual executor neither a cancelled
+    request nor the end of the loop would get past it before that.
+    """
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[ResolveResult]] = loop.create_future()
+
+        def tell(settle: Callable[[Any], None], value: Any) -> None:
+            try:
+                loop.call_soon_threadsafe(lambda: None if found.done() else settle(value))
+            except RuntimeError:
+                pass  # the loop is closed: nobody wants to know any more
+
+        def look_up() -> None:
+            try:
+                addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+            except OSError as error:
+                tell(found.set_exception, error)
+            else:
+                tell(found.set_result, [_resolved(host, address) for address in addresses])
+
+        Thread(target=look_up, daemon=True).start()
+        return await found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _resolved(host: str, address: tuple[Any, ...]) -> ResolveResult:
+    family, _, proto, _, place = address
+    return ResolveResult(
+        hostname=host, host=place[0], port=place[1], family=family, proto=proto, flags=socket.AI_NUMERICHOST
+    )
 
 
 @asynccontextmanager
 async def probing(base_url: str, key: str | None, *, timeout_s: float) -> AsyncGenerator[Get]:
     """A `Get` for this host. Each request has `timeout_s` seconds in all. `key` is sent as bearer when given."""
-    import aiohttp
-
-    from claude_or import __version__
-
     headers = {"user-agent": f"claude-or/{__version__}", "accept": "application/json"}
     if key:
         headers["authorization"] = f"Bearer {key}"
     host = urlsplit(base_url).hostname or ""
     async with aiohttp.ClientSession(
         headers=headers,
+        connector=aiohttp.TCPConnector(resolver=_Resolver()),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         trust_env=urlsplit(base_url).scheme == "https",  # plain http is loopback, which no proxy can reach
     ) as session:
@@ -61,8 +101,6 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _reason(error: Exception, host: str) -> str:
-    import aiohttp
-
     match error:
         case aiohttp.ClientConnectorDNSError():
             return f"the name {host} could not be looked up"

@@ -8,9 +8,8 @@ import re
 
 import pytest
 
-from claude_or.cli.render import show, show_error
+from claude_or.cli.render import show
 from claude_or.cli.result import Column, CommandResult, Finding, Table, counted, exit_code_of
-from claude_or.errors import EXIT_CONFIG, ClaudeOrError
 
 RESULT = CommandResult(
     "look",
@@ -104,13 +103,6 @@ def test_an_ascii_terminal_gets_ascii_signs() -> None:
     lines = shown(out=Old()).split("\n")
     assert any(line.startswith("x  key") for line in lines)
     assert "".join(line for line in lines if "key" in line or "->" in line).isascii()
-
-
-def test_an_error_is_what_happened_and_what_to_do() -> None:
-    out = io.StringIO()
-    error = ClaudeOrError("it broke", hint="mend it", exit_code=EXIT_CONFIG, detail=("here", "and [there]"))
-    assert show_error(error, out=out) == EXIT_CONFIG
-    assert out.getvalue() == "error: it broke\n       here\n       and [there]\nnext: mend it\n"
 
 
 def test_only_errors_make_an_exit_code() -> None:

@@ -35,3 +35,8 @@ def test_a_path_below_home_is_shown_with_a_tilde() -> None:
     environ = {"HOME": "/home/me"}
     shown = [short(path, environ) for path in ("/home/me/x", "/home/meyer/x", "/etc/x")]
     assert shown == ["~/x", "/home/meyer/x", "/etc/x"]
+
+
+def test_without_a_home_variable_the_password_database_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/known")
+    assert config_folder({}, "linux") == "/home/known/.config/claude-or"

@@ -184,6 +184,10 @@ PLAIN_HTTP = "plain http is allowed to this machine only, because it would show 
             [f"{USER}:2: openrouter.api_key: unknown key; known here: base_url, attribution"],
         ),
         ("log_level: sk-or-v1-secret\n", None),
+        ("limits: {attempts: [1]}\n", [f"{USER}:1: limits.attempts: expected a whole number, got a list"]),
+        ("aliases: {a: {b: c}}\n", [f"{USER}:1: aliases.a: expected text, got `key: value` lines"]),
+        ("aliases: {a: null}\n", [f"{USER}:1: aliases.a: expected text, got nothing"]),
+        ("models: {big: true}\n", [f"{USER}:1: models.big: expected text, got true"]),
     ],
 )
 def test_a_mistake_names_file_line_key_and_what_was_expected(
@@ -205,6 +209,10 @@ def test_a_mistake_names_file_line_key_and_what_was_expected(
         "- " * 60_000 + "x",
         "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9) if n else 'x'}]\n" for n in range(12)),
         "a: !!python/object/apply:os.system [true]\n",
+        "log_level: !!bool maybe\n",
+        "log_level: !!timestamp never\n",
+        "limits: {attempts: " + "9" * 5000 + "}\n",
+        "<<: 5\n",
         "a: \x00\n",
         "a: *nowhere\n",
         "a: 1\n---\nb: 2\n",
@@ -218,6 +226,10 @@ def test_a_mistake_names_file_line_key_and_what_was_expected(
         "deep-block",
         "laughs",
         "code",
+        "bool",
+        "time",
+        "digits",
+        "merge",
         "nul",
         "no-anchor",
         "two",
@@ -265,6 +277,12 @@ def test_a_project_cannot_redirect_the_key_nor_loosen_the_rules(world: World, te
     [
         ({"LOG_LEVEL": "loud"}, {}, "LOG_LEVEL: expected one of debug, info, warning, error, got 'loud'"),
         ({"OPENROUTER_BASE_URL": "openrouter.ai"}, {}, "OPENROUTER_BASE_URL: expected an address that begins with"),
+        (
+            {"OPENROUTER_BASE_URL": "https://x:99999/v1"},
+            {},
+            "OPENROUTER_BASE_URL: 'https://x:99999/v1' is no web address",
+        ),
+        ({"OPENROUTER_BASE_URL": "https://x/v1?a=b"}, {}, "OPENROUTER_BASE_URL: the address must end with its path"),
         ({"OPENROUTER_BASE_URL": "http://10.0.0.1/v1"}, {}, "OPENROUTER_BASE_URL: plain http is allowed"),
         ({"OPENROUTER_BASE_URL": "https://me:pass@x/v1"}, {}, "OPENROUTER_BASE_URL: the address must not hold a user"),
         ({"BIG_MODEL": "glm"}, {}, "BIG_MODEL: 'glm' is no model"),
@@ -308,6 +326,21 @@ def test_a_named_configuration_replaces_the_users(world: World, by: str) -> None
     other.write_text("models: {big: o/big}\n", encoding="utf-8")
     loaded = world.load(config="other.yaml") if by == "flag" else world.load({"CLAUDE_OR_CONFIG": "other.yaml"})
     assert (loaded.settings.models.big, loaded.settings.log_level) == ("o/big", "info")
+
+
+def test_a_configuration_can_be_named_from_the_home_folder(world: World) -> None:
+    (world.home / "mine.yaml").write_text("log_level: debug\n", encoding="utf-8")
+    assert world.load(config="~/mine.yaml").settings.log_level == "debug"
+
+
+def test_a_file_without_any_key_says_nothing(world: World) -> None:
+    world.write_user("# all commented out\n---\n")
+    assert world.load().settings == Settings()
+
+
+def test_a_mapping_can_be_reused_by_an_anchor(world: World) -> None:
+    world.write_user("profiles:\n  a: &a {big: a/b}\n  b: {<<: *a, small: c/d}\n")
+    assert world.load(profile="b").settings.models.big == "a/b"
 
 
 def test_an_unreadable_place_is_told_not_survived(world: World) -> None:

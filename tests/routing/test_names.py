@@ -116,6 +116,11 @@ def test_aliases_that_run_in_a_circle_are_unknown_not_endless() -> None:
             ask()
 
 
+def test_a_role_that_names_no_model_is_told_with_its_setting() -> None:
+    with pytest.raises(UnknownModel, match=r"models\.big: a model is written author/name"):
+        roles(Settings(models=Models(big="nonsense")))
+
+
 LISTED = ["z-ai/glm-5.3", "z-ai/glm-5.3-flash", "moonshotai/kimi-k3", "anthropic/claude-sonnet-5.5"]
 
 
