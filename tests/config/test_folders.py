@@ -8,9 +8,9 @@ import platformdirs.macos
 import platformdirs.unix
 import pytest
 
-from claude_or.config.folders import cache_folder, config_folder, short, state_folder
+from claude_or.config.folders import cache_folder, config_folder, data_folder, short, state_folder
 
-VARIABLES = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+VARIABLES = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")
 
 
 @pytest.mark.parametrize("xdg", ["", "/somewhere/else", "relative/path"])
@@ -29,6 +29,7 @@ def test_they_agree_with_platformdirs(
     assert config_folder(os.environ, platform) == theirs.user_config_dir
     assert cache_folder(os.environ, platform) == theirs.user_cache_dir
     assert state_folder(os.environ, platform) == theirs.user_state_dir
+    assert data_folder(os.environ, platform) == theirs.user_data_dir
 
 
 def test_a_path_below_home_is_shown_with_a_tilde() -> None:
