@@ -29,6 +29,18 @@ def unpack(
     return digest.hexdigest()
 
 
+def sha256_of(path: str, progress: Callable[[int], None] = lambda _done: None) -> str:
+    """The sha256 of a file; `progress` is told the bytes read so far."""
+    digest = hashlib.sha256()
+    done = 0
+    with open(path, "rb") as content:
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done)
+    return digest.hexdigest()
+
+
 def has_integrity(archive: str, integrity: str) -> bool:
     """Check a Subresource Integrity string (`sha512-<base64>`); an index that tells none is trusted as npm itself did."""
     if not integrity:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -27,7 +26,7 @@ from typing import Literal
 from claude_or.config.folders import data_folder
 from claude_or.errors import EXIT_CLAUDE_MISSING, ClaudeOrError
 from claude_or.session import packages
-from claude_or.session.archives import CHUNK, has_integrity, in_record, unpack
+from claude_or.session.archives import has_integrity, in_record, sha256_of, unpack
 from claude_or.session.packages import Clients, Source
 
 Stage = Literal["download", "unpack"]
@@ -99,11 +98,7 @@ def intact(path: str) -> bool:
             expected = beside.read().split()[0]
     except (OSError, IndexError):
         return False
-    digest = hashlib.sha256()
-    with open(path, "rb") as binary:
-        while chunk := binary.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest() == expected
+    return sha256_of(path) == expected
 
 
 def plan_install(environ: Mapping[str, str], version: str | None = None) -> InstallPlan:
@@ -191,7 +186,7 @@ def install(plan: InstallPlan, progress: Progress, *, free_bytes: Callable[[str]
 
 def _make_room(plan: InstallPlan, free_bytes: Callable[[str], int] | None) -> None:
     free = free_bytes(plan.folder) if free_bytes else shutil.disk_usage(plan.folder).free
-    needed = int(plan.size * 1.5)  # the archive is about a third of what it unpacks to, and lies beside it for a moment
+    needed = plan.size * 2  # archive and client's cache are each about a third of the binary, and lie beside it
     if free < needed:
         raise ClaudeOrError(
             f"Not enough room in {plan.folder}: {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free.",
@@ -253,8 +248,9 @@ def _from_wheel(plan: InstallPlan, partial: str, binary: str, progress: Progress
             tree = os.path.join(partial, "tree")
             record = _read(next(_records(tree)))
             path = os.path.join(tree, *packages.WHEEL_MEMBER.split("/"))
-            with open(path, "rb") as content:
-                digest = unpack(content, binary, os.path.getsize(path), progress)
+            size = os.path.getsize(path)
+            digest = sha256_of(path, lambda done: progress("unpack", done, size))
+            os.rename(path, binary)
         else:
             with zipfile.ZipFile(archive) as wheel:
                 record = wheel.read(next(n for n in wheel.namelist() if n.endswith(".dist-info/RECORD"))).decode()
