@@ -6,6 +6,7 @@ A session's traffic does not pass here; it has a pool, retries and limits of its
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -109,6 +110,8 @@ def _reason(error: Exception, host: str) -> str:
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
             return "the proxy named in the environment could not be used"
         case aiohttp.ClientConnectorError():
-            return f"{host} cannot be reached ({error.os_error.strerror or 'no connection'})"
+            # asyncio's own text is "Connect call failed" with the address as a tuple.
+            number = error.os_error.errno
+            return f"{host} cannot be reached ({os.strerror(number).lower() if number else 'no connection'})"
         case _:
             return f"the connection to {host} broke off"
