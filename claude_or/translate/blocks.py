@@ -124,6 +124,9 @@ class BlockWriter:
             self._thought.clear()
             self._plain.clear()
             self._events.append(SignatureDelta(self._index, signature))
+        self._stop()
+
+    def _stop(self) -> None:
         if self.open:
             self._events.append(BlockStop(self._index))
             self.open = ""
@@ -136,12 +139,9 @@ class BlockWriter:
 
     def fail(self, failure: Failure) -> None:
         """The answer failed. Says nothing when nothing was sent: a real status is still possible then."""
-        if not self.started:
-            return
-        if self.open:
-            self._events.append(BlockStop(self._index))
-            self.open = ""
-        self._events.append(StreamError(failure))
+        if self.started:
+            self._stop()
+            self._events.append(StreamError(failure))
 
     def _begin(self, block: Block, kind: OpenBlock) -> None:
         self._start_message()

@@ -73,16 +73,12 @@ class Line:
         waiting = [*([self._head] if self._head else []), *self._waiting]
         self._head, self._waiting = None, []
         for item in waiting:
-            match item:
-                case Call():
-                    if cut and not item.opened and not item.ready and not item.arguments.closed_empty:
-                        left_out.append(item)
-                    else:
-                        self._write_call(item)
-                case _Text(text):
-                    self._write_text(text)
-                case _Thought(text, plain):
-                    self._write_thought(text, plain=plain)
+            if not isinstance(item, Call):
+                self._write_waiting(item)
+            elif cut and not item.opened and not item.ready and not item.arguments.closed_empty:
+                left_out.append(item)
+            else:
+                self._write_call(item)
         return left_out
 
     def _is_free(self) -> bool:
@@ -101,15 +97,18 @@ class Line:
             if not self._is_free():
                 self._waiting = waiting[position:]
                 return
-            match item:
-                case Call():
-                    self._head = item
-                    if item.ready:
-                        self._write_call(item)
-                case _Text(text):
-                    self._write_text(text)
-                case _Thought(text, plain):
-                    self._write_thought(text, plain=plain)
+            if not isinstance(item, Call):
+                self._write_waiting(item)
+                continue
+            self._head = item
+            if item.ready:
+                self._write_call(item)
+
+    def _write_waiting(self, item: _Text | _Thought) -> None:
+        if isinstance(item, _Text):
+            self._write_text(item.text)
+        else:
+            self._write_thought(item.text, plain=item.plain)
 
     def _write_text(self, text: str) -> None:
         if self._writer.open != "text":

@@ -151,7 +151,10 @@ def _decode_odd(data: bytes) -> ChatChunk:
     value = loads(data)
     if value is None:
         return ChatChunk(error=UNREADABLE)
-    return msgspec.convert(plain_chunk(value), ChatChunk)
+    try:
+        return msgspec.convert(plain_chunk(value), ChatChunk)
+    except RecursionError:
+        return ChatChunk(error=UNREADABLE)
 
 
 def usage_from(usage: ChunkUsage) -> Usage:

@@ -239,16 +239,18 @@ def test_a_limit_that_holds_nothing_gives_a_signature_without_entries() -> None:
     assert plain.losses
 
 
-def test_what_does_not_fit_uncompressed_may_still_be_dropped_one_by_one() -> None:
-    # Characters outside ASCII pack worse than their JSON is long: the first choice can be too large.
+def test_what_packs_worse_than_it_looked_is_dropped_one_by_one() -> None:
     noise = random.Random(4)
-    wide = ["".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(400)) for _ in range(6)]
-    carry = ReasoningCarry(family="f", slug="s", limit=3000)
-    carry.add([entry("encrypted", data=data) for data in wide])
+    # Nearly incompressible: base64 makes it longer than its JSON, so the first choice is too large.
+    dense = ["".join(chr(noise.choice(range(35, 127))) for _ in range(9_500)) for _ in range(12)]
+    carry = ReasoningCarry(family="f", slug="s", limit=100_000)
+    carry.add([entry("encrypted", data=data) for data in dense])
+    carry.add([entry("encrypted", data="".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(100)))])
     signature = carry.seal("")
-    assert len(signature) <= 3000
+    assert len(signature) <= 100_000
     kept = unpack(signature, "", family="f") or []
-    assert kept == [entry("encrypted", data=data) for data in wide[6 - len(kept) :]]
+    assert kept[-1]["data"] not in dense
+    assert [one["data"] for one in kept[:-1]] == dense[len(dense) - len(kept) + 1 :]
 
 
 def test_each_seal_holds_what_came_since_the_last() -> None:

@@ -583,12 +583,18 @@ def test_names_and_ids_are_turned_outward() -> None:
         pytest.param("[1]", id="a list"),
         pytest.param("7", id="a number"),
         pytest.param("<a>1</a>", id="no JSON"),
+        pytest.param('{"a":NaN}', id="not a number"),
         pytest.param('"{\\"a"', id="half an object in a string"),
     ],
 )
 def test_arguments_that_are_no_object_are_a_failure(arguments: str) -> None:
     p = play().gets(text("x"), call(0, "c", "N", arguments), finish("tool_calls")).skips()
     p.gets(DONE).fails_with("the model sent tool arguments that are no JSON object")
+
+
+def test_a_piece_of_nobody_that_completes_nothing_is_no_arguments() -> None:
+    p = play().gets(call(0, "c", "N", '{"a"'), call(1, None, None, "1}"), finish("tool_calls"), DONE)
+    p.fails_with("the model sent tool arguments that are no JSON object")
 
 
 def test_a_call_without_a_name_is_never_shown() -> None:

@@ -15,6 +15,7 @@ from claude_or.wire.openai import (
     LAST,
     ChatChunk,
     Choice,
+    ChunkUsage,
     Delta,
     FunctionPiece,
     ToolPiece,
@@ -105,6 +106,7 @@ def test_a_decimal_in_arguments_keeps_its_digits() -> None:
         pytest.param(b" [DONE] ", LAST, id="done with spaces"),
         pytest.param(b'{"choices":[]}', ChatChunk(choices=[]), id="no choices"),
         pytest.param(b'{"choices":null,"id":"x"}', ChatChunk(id="x"), id="choices null"),
+        pytest.param(b'{"id":"x"}', ChatChunk(id="x"), id="nothing said"),
         pytest.param(b'{"choices":[3],"usage":7}', ChatChunk(choices=[]), id="odd choices and usage"),
         pytest.param(
             b'{"choices":{"delta":{"content":"a"}}}', ChatChunk(choices=[Choice(delta=Delta("a"))]), id="one choice"
@@ -129,6 +131,12 @@ def test_a_decimal_in_arguments_keeps_its_digits() -> None:
             ChatChunk(object="chat.completion.chunk", choices=[Choice(index=0)]),
             id="the message repeated in an odd chunk",
         ),
+        pytest.param(
+            b'{"choices":[{"index":"0","usage":{"prompt_tokens":"3"}}]}',
+            ChatChunk(choices=[Choice(index=0, usage=ChunkUsage(prompt_tokens=3))]),
+            id="odd usage inside the choice",
+        ),
+        pytest.param(b'{"choices":[{"index":"x"}]}', ChatChunk(choices=[Choice()]), id="a choice without anything"),
         pytest.param(
             b'{"object":"chat.completion","choices":[{"message":{"content":"a"}}]}',
             ChatChunk(object="chat.completion", choices=[Choice(delta=Delta("a"))]),
@@ -172,6 +180,10 @@ def test_a_chunk_of_any_shape_is_read(raw: bytes, expected: ChatChunk) -> None:
         pytest.param(b"null", id="null"),
         pytest.param(b'{"choices":[{"delta":{"content":"cut', id="cut"),
         pytest.param(b"[" * 100_000, id="too deep"),
+        pytest.param(
+            b'{"usage":{"is_byok":3,"cost_details":' + b'{"cost_details":' * 800 + b"{}" + b"}" * 802,
+            id="usage too deep",
+        ),
     ],
 )
 def test_what_is_no_answer_is_an_error(raw: bytes) -> None:
@@ -274,6 +286,9 @@ def usage(raw: str) -> Usage:
             '{"cost":0.10000000000000000000001}', Usage(cost=Decimal("0.10000000000000000000001")), id="exact"
         ),
         pytest.param('{"cost":"0.25"}', Usage(cost=Decimal("0.25")), id="cost as text"),
+        pytest.param(
+            '{"prompt_tokens":"3","is_byok":false,"cost":1}', Usage(input_tokens=3, cost=Decimal(1)), id="all odd"
+        ),
         pytest.param('{"cost":"NaN"}', Usage(), id="cost not a number"),
         pytest.param('{"cost":0}', Usage(cost=Decimal(0)), id="free is known to be free"),
         pytest.param(
