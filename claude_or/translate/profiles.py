@@ -57,8 +57,6 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
     max_tools: int | None = None
     deferral: bool = True
     """Deferred tools wait until the history names them; False offers all at once (models that never search)."""
-    prefill: bool = True
-    """A last assistant message is continued."""
     min_output: int = 1
     """Smallest `max_tokens` that is taken."""
     max_stops: int = 4
