@@ -1,0 +1,96 @@
+"""The only place that says which wrappers an answer passes and in which order.
+
+    Fallback( route → Meter( ChatReplier ) , route → … )
+
+Wrappers that depend on a model's abilities stand inside the fallback, which may change the model; the meter stands innermost and
+sees every call. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
+must last longer than a request (the tally, the pool) is in `Parts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from claude_or.config.schema import Settings
+from claude_or.reply.fallback import Fallback
+from claude_or.reply.meter import Charge, Meter
+from claude_or.routing.ask import Plan, Replier, Route
+from claude_or.routing.catalog import Catalog, ModelInfo
+from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
+from claude_or.upstream.chat import ChatReplier
+from claude_or.upstream.ids import NewId, random_id
+from claude_or.upstream.openrouter import OpenRouter
+from claude_or.wire.events import Usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What chains are made of. `hosts` by `Route.provider`; `settings` and `catalog` give those of the moment."""
+
+    hosts: Mapping[str, OpenRouter]
+    settings: Callable[[], Settings]
+    catalog: Callable[[], Catalog | None]
+    charge: Callable[[Charge], None]
+    new_id: NewId = random_id
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random.random
+
+
+def assemble(plan: Plan, parts: Parts) -> Replier:
+    """Who answers a request of this plan. Raises `KeyError` for a route to a host that is not there."""
+    limits = parts.settings().limits
+    return Fallback(
+        routes=[(route, _metered(route, parts)) for route in plan.routes],
+        attempts=limits.attempts,
+        sleep=parts.sleep,
+        clock=parts.clock,
+        random=parts.random,
+    )
+
+
+def _metered(route: Route, parts: Parts) -> Replier:
+    catalog = parts.catalog()
+
+    def price(slug: str, usage: Usage) -> Decimal | None:
+        return catalog.price(slug, usage) if catalog else None
+
+    return Meter(inner=_leaf(route, parts), route=route, charge=parts.charge, price=price)
+
+
+def _leaf(route: Route, parts: Parts) -> Replier:
+    catalog = parts.catalog()
+    return ChatReplier(
+        host=parts.hosts[route.provider],
+        route=route,
+        profile=profile_of(route, catalog),
+        limits=parts.settings().limits,
+        new_id=parts.new_id,
+        nearest=catalog.nearest if catalog else lambda _slug: (),
+    )
+
+
+def profile_of(route: Route, catalog: Catalog | None) -> ModelProfile:
+    """How to talk to the model of a route, as far as the listing knows it."""
+    known = catalog.get(route.slug) if catalog else None
+    return profile_for(route.slug, facts_of(known) if known else None, openrouter=route.provider == "openrouter")
+
+
+def facts_of(model: ModelInfo) -> ModelFacts:
+    """What the listing says, in the words of the profiles."""
+    thinking = model.reasoning
+    return ModelFacts(
+        context=model.window,
+        max_output=model.max_output,
+        inputs=frozenset(model.inputs) or None,
+        parameters=frozenset(model.parameters) or None,
+        reasons=model.reasons,
+        mandatory_reasoning=thinking.mandatory if thinking else False,
+        efforts=thinking.efforts if thinking else None,
+        reasoning_budget=thinking.max_tokens if thinking else None,
+    )

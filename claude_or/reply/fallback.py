@@ -1,0 +1,108 @@
+"""Try again, or elsewhere, as long as nothing was sent.
+
+The client repeats failed requests too (ten times, up to some minutes, visibly), so this stays short: it takes care of what is
+over in seconds. A host that asks for a longer wait is not waited for; its `Retry-After` goes to the client, which then waits
+instead of us. One repair is known: a balance that affords fewer tokens than were asked for is asked for fewer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from claude_or.log import get_log
+from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed, Route
+from claude_or.wire.anthropic import Failure, FailureKind
+
+RETRIED: Final = frozenset[FailureKind]({"rate_limit", "overloaded", "api", "timeout"})
+"""What may be over in a moment."""
+MOVED_ON: Final = RETRIED | frozenset[FailureKind]({"not_found", "permission", "context_overflow"})
+"""What another model or host may not suffer from."""
+
+FIRST_DELAY_S: Final = 0.5
+GROWTH: Final = 2.0
+LONGEST_DELAY_S: Final = 20.0
+"""Longest wait between two attempts, also when a host asks for more."""
+DEADLINE_S: Final = 60.0
+"""After so many seconds no further attempt begins."""
+USEFUL_TOKENS: Final = 1_024
+"""An answer that may not even be so long is of no use."""
+
+_log = get_log("fallback")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Routes in order, each with who answers on it. `attempts` is how often one route is tried.
+
+    `random` gives a number in [0, 1) for the jitter, `clock` seconds that never jump.
+    """
+
+    routes: Sequence[tuple[Route, Replier]]
+    attempts: int = 3
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random.random
+
+    async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        """The first answer that begins. Raises `ReplyFailed` with the last failure when none does."""
+        deadline = self.clock() + DEADLINE_S
+        last = len(self.routes) - 1
+        repaired = False
+        for place, (route, replier) in enumerate(self.routes):
+            attempt = 1
+            while True:
+                try:
+                    async with aclosing(replier.reply(ask)) as bursts:
+                        async for burst in bursts:
+                            yield burst
+                    return  # noqa: TRY300
+                except ReplyFailed as failed:
+                    failure = failed.failure
+                    _log.warning(
+                        "attempt failed",
+                        slug=route.slug,
+                        attempt=attempt,
+                        kind=failure.kind,
+                        status=failure.upstream_status,
+                        message=failure.message,
+                    )
+                    cheaper = None if repaired else affordable(ask, failure)
+                    if cheaper is not None:
+                        ask, repaired = cheaper, True
+                        continue
+                    delay = self._delay(failure, attempt, deadline)
+                    if delay is None:
+                        if place < last and failure.kind in MOVED_ON:
+                            break
+                        raise
+                await self.sleep(delay)
+                attempt += 1
+
+    def _delay(self, failure: Failure, attempt: int, deadline: float) -> float | None:
+        """Seconds until the next attempt on this route; None when there is none."""
+        if failure.kind not in RETRIED or failure.should_retry is False or attempt >= self.attempts:
+            return None
+        delay = min(FIRST_DELAY_S * GROWTH ** (attempt - 1), LONGEST_DELAY_S)
+        # Never sooner than the host asks, spread so that many sessions do not come back at once.
+        delay *= 0.75 + 0.5 * self.random()
+        if failure.retry_after is not None:
+            delay = max(delay, failure.retry_after)
+        if delay > LONGEST_DELAY_S or self.clock() + delay > deadline:
+            return None
+        return delay
+
+
+def affordable(ask: Ask, failure: Failure) -> Ask | None:
+    """The ask with the output that the balance affords; None when that is no repair, or no useful one."""
+    tokens = failure.affordable_tokens
+    if tokens is None or not USEFUL_TOKENS <= tokens < ask.request.max_tokens:
+        return None
+    return msgspec.structs.replace(ask, request=msgspec.structs.replace(ask.request, max_tokens=tokens))
