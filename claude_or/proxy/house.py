@@ -1,0 +1,51 @@
+"""What the local door needs from the session that opened it, handed down as values and functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from claude_or.config.schema import Settings
+from claude_or.reply.meter import Tally
+from claude_or.routing.ask import Plan, Replier
+from claude_or.routing.catalog import Catalog
+from claude_or.upstream.ids import NewId, random_id
+
+
+def _nothing_more() -> dict[str, Any]:
+    return {}
+
+
+def _ignore(error: BaseException) -> None:
+    del error
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """One proxy.
+
+    `token` is what the client must bring, `control_token` what our other commands must. `settings` and `catalog` give those of
+    the moment; a request takes one snapshot. `replier_for` is `reply.assemble` with its parts. `status` adds to what `/control/status` tells. `on_fatal` is called, at most once, when
+    the proxy cannot go on.
+    """
+
+    token: str
+    control_token: str
+    settings: Callable[[], Settings]
+    catalog: Callable[[], Catalog | None]
+    replier_for: Callable[[Plan], Replier]
+    tally: Tally = field(default_factory=Tally)
+    on_fatal: Callable[[BaseException], None] = _ignore
+    status: Callable[[], dict[str, Any]] = _nothing_more
+    new_id: NewId = random_id
+    clock: Callable[[], float] = time.monotonic
+    body_limit: int = 32 * 1024 * 1024
+    """Bytes of a request's body, as sent and as decoded."""
+    body_seconds: float = 60.0
+    """How long a body may take to arrive."""
+    most_requests: int = 1_500
+    """Requests answered at the same time; more are told to come back."""
+    open_requests: int = 0
+    served: int = 0

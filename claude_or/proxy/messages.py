@@ -1,0 +1,164 @@
+"""`POST /v1/messages`: the flow of one request.
+
+    read the ask → plan → reply chain → bursts to the client, or the whole message
+
+It runs inside the door of `app.py`, which has checked who asks and turns what is raised here into an answer.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from claude_or.errors import ClaudeOrError
+from claude_or.log import bound, get_log
+from claude_or.proxy.bodies import read_json_body
+from claude_or.proxy.house import House
+from claude_or.proxy.refusals import Refused, json_answer
+from claude_or.proxy.speaking import Speaking
+from claude_or.reply.base import whole_message
+from claude_or.routing.ask import Ask, Plan, ReplyFailed
+from claude_or.routing.plan import UnknownModel, plan_for
+from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest, decode_request
+from claude_or.wire.events import CUT
+
+_ID_MOST: Final = 128
+_LAST: Final = frozenset({"message_stop", "error"})
+"""How a stream may end."""
+
+INTERNAL: Final = Failure(
+    kind="api", status=500, type="api_error", message="claude-or made a mistake; its log file holds the details."
+)
+"""What the client is told about an exception in here."""
+
+_log = get_log("proxy")
+
+
+async def answer_messages(request: web.Request, house: House, request_id: str) -> web.StreamResponse:
+    """Answer one request. Raises `Refused`, `ReplyFailed`."""
+    ask = await read_ask(request, house, request_id)
+    started = house.clock()
+    with bound(session=ask.session_id, agent=ask.agent_id):
+        _log.info(
+            "request",
+            model=ask.request.model,
+            role=ask.plan.role,
+            slug=ask.plan.routes[0].slug,
+            reason=ask.plan.reason,
+            stream=ask.request.stream,
+            messages=len(ask.request.messages),
+            tools=len(ask.request.tools),
+            bytes=len(ask.raw),
+        )
+        ending = "left"
+        try:
+            if ask.request.stream:
+                response, ending = await _stream(request, ask, house)
+            else:
+                response, ending = (
+                    json_answer(await whole_message(house.replier_for(ask.plan), ask), request_id),
+                    "whole",
+                )
+        except ReplyFailed as failed:
+            ending = failed.failure.kind
+            raise
+        finally:
+            _log.info("request over", ending=ending, seconds=round(house.clock() - started, 3))
+    return response
+
+
+async def _stream(request: web.Request, ask: Ask, house: House) -> tuple[web.StreamResponse, str]:
+    """The answer burst by burst, and how it ended."""
+    speaking = Speaking(request, ask.request_id, ping=house.settings().limits.ping)
+    last = ""
+    try:
+        async with speaking.kept_alive(), aclosing(house.replier_for(ask.plan).reply(ask)) as bursts:
+            async for burst in bursts:
+                if burst.frames:
+                    await speaking.send(burst.frames)
+                    last = burst.frames[-1].event
+        failure = None if last in _LAST else CUT
+    except ReplyFailed as failed:
+        failure = failed.failure
+    except ConnectionError:
+        # The client is gone: nobody is left to be told.
+        raise
+    except Exception as bug:  # noqa: BLE001 - the boundary of one request, once its head is out
+        _log.error("exception in a request", exception=bug)
+        failure = INTERNAL
+    if failure is None:
+        return await speaking.end(), last
+    state = speaking.state
+    return await speaking.fail(failure), f"{failure.kind} while {state}"
+
+
+async def read_ask(request: web.Request, house: House, request_id: str) -> Ask:
+    """The request as an `Ask`, with its plan. Raises `Refused`."""
+    raw = await read_json_body(request, house)
+    try:
+        decoded = decode_request(raw)
+    except BadRequest as bad:
+        raise Refused(bad.failure) from None
+    session, agent = _session_of(request, decoded)
+    return Ask(
+        request_id=request_id,
+        request=decoded,
+        raw=raw,
+        session_id=session,
+        agent_id=agent,
+        betas=_betas(request),
+        plan=plan_of(decoded.model, house),
+    )
+
+
+def plan_of(name: str, house: House) -> Plan:
+    """Where requests for this name go. Raises `Refused` (404)."""
+    try:
+        return plan_for(name, house.settings(), house.catalog())
+    except UnknownModel as unknown:
+        raise Refused(unknown_model(unknown)) from None
+
+
+def unknown_model(unknown: ClaudeOrError) -> Failure:
+    """The 404 for a name that means no model."""
+    return Failure(
+        kind="not_found",
+        status=404,
+        type="not_found_error",
+        message=f"{unknown.message}. {unknown.hint}",
+        should_retry=False,
+        cause="model_missing",
+    )
+
+
+def _betas(request: web.Request) -> tuple[str, ...]:
+    named = ",".join(request.headers.getall("anthropic-beta", []))
+    return tuple(beta for part in named.split(",") if (beta := part.strip()))
+
+
+def _session_of(request: web.Request, decoded: MessagesRequest) -> tuple[str, str]:
+    """The client's ids of session and subagent: from its headers, else the session from `metadata.user_id`."""
+    session = _clean(request.headers.get("x-claude-code-session-id", "")) or _session_in(decoded.extra.get("metadata"))
+    return session, _clean(request.headers.get("x-claude-code-agent-id", ""))
+
+
+def _session_in(metadata: Any) -> str:
+    """Claude Code writes `user_id` as a JSON object in a string; older versions ended it with `_session_<id>`."""
+    user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(user_id, str):
+        return ""
+    try:
+        told = msgspec.json.decode(user_id)
+    except (ValueError, RecursionError):
+        return _clean(user_id.rpartition("_session_")[2]) if "_session_" in user_id else ""
+    return _clean(told.get("session_id", "")) if isinstance(told, dict) else ""
+
+
+def _clean(value: object) -> str:
+    """An id that may stand in a header: what is not printable ASCII, or has no sensible length, is none."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        return ""
+    return value.strip() if len(value) <= _ID_MOST else ""

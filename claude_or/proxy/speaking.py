@@ -1,0 +1,110 @@
+"""One streamed answer on its way to the client, in one of three states.
+
+*open*       nothing was sent: a failure is still a real HTTP status
+*pinging*    the host was silent for a while, so the head and `ping` events went out: the reply chain may still retry, and a
+             failure is an `error` event
+*committed*  frames were sent: the chain itself tells a failure as its last frame
+
+Writes are awaited, so a client that reads slowly slows the reading upstream; a lock keeps a ping out of the middle of a
+write and out of the head.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from claude_or.proxy.refusals import REQUEST_ID, error_answer
+from claude_or.wire.anthropic import Failure
+from claude_or.wire.events import PING, error_frame
+from claude_or.wire.sse import Frame
+
+_HEAD: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+
+
+class Speaking:
+    """The answer to one request. `ping` is the longest silence, in seconds."""
+
+    def __init__(self, request: web.Request, request_id: str, *, ping: float) -> None:
+        self._request = request
+        self._request_id = request_id
+        self._ping = ping
+        self._response: web.StreamResponse | None = None
+        self._writing = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._spoke = self._loop.time()
+        self.committed = False
+        self.pings = 0
+
+    @property
+    def state(self) -> str:
+        """For the log."""
+        return "committed" if self.committed else "open" if self._response is None else "pinging"
+
+    @asynccontextmanager
+    async def kept_alive(self) -> AsyncGenerator[None]:
+        """Within it, silence is broken by pings."""
+        pinger = asyncio.create_task(self._break_silence())
+        try:
+            yield
+        finally:
+            # Under the lock: a ping that has begun goes out whole, so that the state is certain afterwards.
+            async with self._writing:
+                pinger.cancel()
+
+    async def send(self, frames: Sequence[Frame]) -> None:
+        """Write frames in one go. Raises `ConnectionError` when the client is gone."""
+        data = frames[0].raw if len(frames) == 1 else b"".join([frame.raw for frame in frames])
+        async with self._writing:
+            self.committed = True
+            response = self._response or await self._begin()
+            await response.write(data)
+            self._spoke = self._loop.time()
+
+    async def fail(self, failure: Failure) -> web.StreamResponse:
+        """Tell a failure, in the way that is still open."""
+        async with self._writing:
+            if self._response is None:
+                return error_answer(failure, self._request_id)
+            await self._response.write(error_frame(failure).raw)
+        return await self.end()
+
+    async def end(self) -> web.StreamResponse:
+        """The response, complete."""
+        async with self._writing:
+            response = self._response or await self._begin()
+            await response.write_eof()
+        return response
+
+    async def _begin(self) -> web.StreamResponse:
+        response = web.StreamResponse(headers={**_HEAD, REQUEST_ID: self._request_id})
+        response.enable_chunked_encoding()
+        await response.prepare(self._request)
+        self._response = response
+        return response
+
+    async def _break_silence(self) -> None:
+        try:
+            while True:
+                wait = self._spoke + self._ping - self._loop.time()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                    continue
+                async with self._writing:
+                    if self._loop.time() - self._spoke < self._ping:
+                        continue
+                    response = self._response or await self._begin()
+                    await response.write(PING.raw)
+                    self.pings += 1
+                    self._spoke = self._loop.time()
+        except ConnectionError:
+            # The client is gone; the handler learns it in its own way.
+            pass
