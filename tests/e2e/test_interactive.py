@@ -26,7 +26,7 @@ async def test_an_answer_is_shown_a_command_runs_after_approval_and_exit_leaves_
         asked = await terminal.wait_for("Do you want to proceed?")
         assert "touch proof.txt" in asked
         assert not (lab.project / "proof.txt").exists()
-        terminal.send(ENTER)
+        await terminal.press_until(ENTER, lambda now: "Do you want to proceed?" not in now)
         shown = await terminal.wait_for("Finished. The last tool said: it-ran")
         assert "Auto mode is unavailable" not in shown
         assert (lab.project / "proof.txt").exists()

@@ -105,7 +105,7 @@ async def test_a_picture_that_is_read_reaches_a_model_that_sees(lab: Lab) -> Non
 async def test_a_subagent_asks_for_itself_and_reports_back(lab: Lab) -> None:
     done = await lab.ask("ask say the answer of the subagent is seven")
     assert done.code == 0
-    assert "the answer of the subagent is seven" in done.result["result"]
+    assert "the answer of the subagent is seven" in done.result["result"]  # the agent repeats what its last tool said
     main, sub, last = lab.host.asks
     assert len(sub.messages) < len(last.messages)
     assert "Agent" in main.tools

@@ -34,7 +34,7 @@ def agent(request: Mapping[str, Any]) -> Reply:
         return Reply([calls[done]])
     spoken = [step.text for step in steps if isinstance(step, Text)]
     if calls:
-        spoken.append("Finished. The last tool said: " + _last_result(messages)[:300])
+        spoken.append("Finished. The last tool said: " + _last_result(messages)[-1000:])
     return Reply([text(" ".join(spoken) or f"You said: {typed[:200]}")])
 
 

@@ -119,7 +119,7 @@ class Terminal:
 
     def screen(self) -> str:
         """The screen as text, without the blanks at the ends of lines."""
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+        return "\n".join(line.replace("\xa0", " ").rstrip() for line in self._screen.display).rstrip()
 
     async def wait_for(self, wanted: str | re.Pattern[str] | Callable[[str], object], timeout: float = TIMEOUT) -> str:
         """Wait until the screen holds a text, matches a pattern or satisfies a function; the screen at that moment."""
@@ -155,6 +155,15 @@ class Terminal:
         self.send(words)
         await self.wait_for(lambda now: words[-30:] in now)
         self.send(ENTER)
+
+    async def press_until(self, keys: str, wanted: str | re.Pattern[str] | Callable[[str], object]) -> str:
+        """Press keys again and again until something is shown: a dialog ignores what is typed as it opens."""
+        seen = _predicate(wanted)
+        for _ in range(int(TIMEOUT / 0.4)):
+            self.send(keys)
+            with contextlib.suppress(NeverShown):
+                return await self.wait_for(seen, timeout=0.4)
+        return await self.wait_for(wanted, timeout=0.4)
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the window's size; the foreground group gets SIGWINCH from the kernel."""
