@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tests.fakes.listing import GLM
 from tests.support.lab import Lab
 from tests.support.terminal import CTRL_C, CTRL_Z, ENTER, Terminal
 
@@ -35,7 +36,11 @@ async def test_an_answer_is_shown_a_command_runs_after_approval_and_exit_leaves_
         assert await terminal.exit_code() == 0
         assert terminal.modes() == before
         assert terminal.raw.count(b"\x1b[?1049h") == terminal.raw.count(b"\x1b[?1049l")
-    assert b"\x1b[?25h" in terminal.raw[-4000:]
+        assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l")
+        left = await terminal.wait_for("claude-or: ")
+    assert "❯" not in left
+    assert "good morning" not in left
+    assert GLM in left
 
 
 async def test_ctrl_c_clears_the_line_and_twice_more_leaves(lab: Lab) -> None:

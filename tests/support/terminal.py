@@ -49,6 +49,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 # pyte takes these private sequences for others (keyboard modes as colours); they draw nothing.
 _PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[A-Za-z]|\x1b\[\?[0-9;]*[uc]|\x1bP[^\x1b]*\x1b\\")
+_ALTERNATE = re.compile(rb"(\x1b\[\?1049[hl])")
 _UNFINISHED = re.compile(rb"\x1b(\[[<>=?]?[0-9;]*|P[^\x1b]*\x1b?)?$")
 
 
@@ -71,8 +72,9 @@ class Terminal:
         self._argv = list(argv)
         self._env = dict(env)
         self._cwd = cwd
-        self._screen: Any = pyte.Screen(columns, rows)
-        self._stream: Any = pyte.ByteStream(self._screen)
+        self._size = (columns, rows)
+        self._screens: list[Any] = [pyte.Screen(columns, rows)]
+        """The normal screen, and the alternate one while a program uses it. pyte itself knows only one."""
         self._pending = b""
         self._changed = asyncio.Event()
         self._master = -1
@@ -84,7 +86,6 @@ class Terminal:
     async def __aenter__(self) -> Self:
         self._master, self._slave = pty.openpty()
         self._set_size()
-        self._screen.write_process_input = lambda data: os.write(self._master, data.encode())
         os.set_blocking(self._master, False)
         self._child = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, os.ttyname(self._slave), *self._argv],
@@ -119,7 +120,7 @@ class Terminal:
 
     def screen(self) -> str:
         """The screen as text, without the blanks at the ends of lines."""
-        return "\n".join(line.replace("\xa0", " ").rstrip() for line in self._screen.display).rstrip()
+        return "\n".join(line.replace("\xa0", " ").rstrip() for line in self._screens[-1].display).rstrip()
 
     async def wait_for(self, wanted: str | re.Pattern[str] | Callable[[str], object], timeout: float = TIMEOUT) -> str:
         """Wait until the screen holds a text, matches a pattern or satisfies a function; the screen at that moment."""
@@ -167,7 +168,9 @@ class Terminal:
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the window's size; the foreground group gets SIGWINCH from the kernel."""
-        self._screen.resize(rows, columns)
+        self._size = (columns, rows)
+        for screen in self._screens:
+            screen.resize(rows, columns)
         self._set_size()
 
     def signal(self, number: int) -> None:
@@ -192,7 +195,7 @@ class Terminal:
     # How it is done
 
     def _set_size(self) -> None:
-        size = struct.pack("HHHH", self._screen.lines, self._screen.columns, 0, 0)
+        size = struct.pack("HHHH", self._size[1], self._size[0], 0, 0)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
 
     def _read(self) -> None:
@@ -209,8 +212,19 @@ class Terminal:
         whole = self._pending + data
         cut = _UNFINISHED.search(whole)
         self._pending = whole[cut.start() :] if cut else b""
-        self._stream.feed(_PRIVATE.sub(b"", whole[: cut.start()] if cut else whole))
+        self._draw(_PRIVATE.sub(b"", whole[: cut.start()] if cut else whole))
         self._changed.set()
+
+    def _draw(self, data: bytes) -> None:
+        for piece in _ALTERNATE.split(data):
+            if piece == b"\x1b[?1049h":
+                self._screens = [self._screens[0], pyte.Screen(*self._size)]
+            elif piece == b"\x1b[?1049l":
+                del self._screens[1:]
+            else:
+                screen = self._screens[-1]
+                screen.write_process_input = self.send
+                pyte.ByteStream(screen).feed(piece)
 
 
 def _predicate(wanted: str | re.Pattern[str] | Callable[[str], object]) -> Callable[[str], object]:
