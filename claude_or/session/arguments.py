@@ -99,7 +99,7 @@ def _leading(rest: list[str]) -> tuple[dict[str, str], list[str], bool]:
     at = 0
     while at < len(rest):
         token = rest[at]
-        if token == "--":  # noqa: S105 - not a password
+        if token == "--":
             return ours, rest[at + 1 :], True
         name, equals, value = token.partition("=")
         if name in SWITCHES and not equals:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1:0/claude-or"
 """Stands for the proxy's address in the prepared settings text."""
-TOKEN = "claude-or-session-token"  # noqa: S105 - a placeholder
+TOKEN = "claude-or-session-token"
 """Stands for the session's token in the prepared settings text."""
 NO_PROXY = "claude-or-no-proxy"
 """Stands for the merged list of hosts that no HTTP proxy may see."""

@@ -12,7 +12,7 @@ import sys
 import time
 
 from claude_or.errors import EXIT_PROXY, EXIT_USAGE, ClaudeOrError
-from claude_or.session.arguments import Arguments, prints, rewrite, value_of
+from claude_or.session.arguments import Arguments, rewrite, value_of
 from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian
 from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
 from claude_or.session.plan import LaunchPlan, launch_plan
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 BACKLOG = 512
+TOKEN_VARIABLE = "CLAUDE_OR_TOKEN"
+SHORTEST_TOKEN = 16
 SETTINGS_FILE = "settings.json"
 CONTROL_FILE = "control"
 
@@ -43,12 +45,14 @@ class Session:
         self.signals = 0
         self.on_signal: Callable[[int], None] = _nothing
         self.plan: LaunchPlan
-        self.key = ""
+        self.key: str | None = None
+        self.scratch = ""
+        self.summary = ""
+        self.warning = ""
         self.folder: RunFolder
         self.socket: Any = None
         self.port = 0
         self.guardian: tuple[int, int] = (0, -1)
-        self.failure: ClaudeOrError | None = None
 
     @property
     def url(self) -> str:
@@ -88,9 +92,31 @@ def run_session(arguments: Arguments, environ: dict[str, str]) -> int:
         if outer and os.path.exists(outer):
             return _run_inside(outer, arguments, environ)
         raise
-    claude = require_claude(environ)
+    return _start(session)
+
+
+def run_demo(arguments: Arguments, environ: dict[str, str]) -> int:
+    """The same on a scripted model, in a scratch folder; needs no key and asks no host."""
+    from claude_or.session.demo import Scratch, demo_plan
+
+    scratch = Scratch()
+    here = os.getcwd()
+    try:
+        session = Session(scratch.environ(environ), arguments)
+        session.plan = demo_plan()
+        session.scratch = scratch.project
+        os.chdir(scratch.project)
+        return _start(session)
+    finally:
+        os.chdir(here)
+        scratch.remove()
+
+
+def _start(session: Session) -> int:
+    """From the socket to the exit code; `session` holds its plan and its key."""
+    claude = require_claude(session.environ)
     session.socket, session.port = listening_socket()
-    base = base_folder(environ)
+    base = base_folder(session.environ)
     sweep(base)
     session.folder = _folder(base)
     terminal = Terminal()
@@ -98,11 +124,7 @@ def run_session(arguments: Arguments, environ: dict[str, str]) -> int:
         _take_signals(session)
         settings = _settings_file(session)
         session.guardian = spawn_guardian()
-        session.pid = spawn(
-            claude,
-            _their_arguments(session, settings),
-            _child_environment(session, settings),
-        )
+        session.pid = spawn(claude, _their_arguments(session, settings), _child_environment(session, settings))
         tell_guardian(session, f"+pid {session.pid} {start_time(session.pid) or '?'}")
         return _serve(session, terminal)
     finally:
@@ -110,7 +132,11 @@ def run_session(arguments: Arguments, environ: dict[str, str]) -> int:
 
 
 def _key(session: Session) -> str:
-    """The key; from the environment without loading anything when it is plainly there."""
+    """The key; from the environment without loading anything when it is plainly there and needs no cleaning."""
+    for name in session.plan.without:
+        value = session.environ.get(name, "")
+        if value.startswith("sk-or-") and value.isascii() and value.isprintable() and " " not in value:
+            return value
     from claude_or.config.key import find_key
     from claude_or.config.schema import from_plain
 
@@ -254,21 +280,25 @@ def _serve(session: Session, terminal: Terminal) -> int:
     try:
         from claude_or.session.live import live
 
-        summary = live(session)
-    except BaseException:
+        live(session)
+    except BaseException as error:
+        # Whatever it was: a child without a proxy would repeat its request in silence for minutes.
         end_child(session)
         terminal.restore()
+        if isinstance(error, OSError | ImportError):
+            raise ClaudeOrError(
+                f"the proxy could not be started: {error}",
+                hint="The session was ended. `claude-or doctor` checks the set-up.",
+                exit_code=EXIT_PROXY,
+            ) from error
         raise
-    if session.status is None:
-        end_child(session)
-        terminal.restore()
-    if session.failure is not None:
-        raise session.failure
     if session.status is None or os.WIFSIGNALED(session.status):
         terminal.restore()
-    if summary and "--quiet" not in session.arguments.ours:
-        sys.stderr.write(summary)
-        sys.stderr.flush()
+    said = session.warning
+    if "--quiet" not in session.arguments.ours:
+        said += session.summary
+    sys.stderr.write(said)
+    sys.stderr.flush()
     return exit_code_of(session.status or 0)
 
 
@@ -310,6 +340,25 @@ def _take_down(session: Session) -> None:
     session.socket.close()
 
 
-def is_quiet_stdout(arguments: Arguments) -> bool:
-    """Whether stdout belongs to claude's output alone."""
-    return prints(arguments.theirs) or not sys.stdout.isatty()
+def serve_forever(port: int, ours: dict[str, str], environ: dict[str, str]) -> int:
+    """The same gateway without a session; returns the exit code. Raises `ClaudeOrError` for what keeps it from serving."""
+    from claude_or.config.folders import cache_folder
+    from claude_or.config.key import find_key
+    from claude_or.config.schema import from_plain
+
+    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ))
+    key = find_key(environ, from_plain(plan.settings)).value
+    token = environ.get(TOKEN_VARIABLE, "").strip()
+    if 0 < len(token) < SHORTEST_TOKEN:
+        raise ClaudeOrError(
+            f"{TOKEN_VARIABLE} is too short to protect your key: {len(token)} characters",
+            hint=f"Use at least {SHORTEST_TOKEN}, or unset it and take the one that is made.",
+            exit_code=EXIT_USAGE,
+        )
+    if not token:
+        token = os.urandom(24).hex()
+        sys.stdout.write(f"token: {token}\n")
+    listener, port = listening_socket(port)
+    from claude_or.session.live import serve
+
+    return serve(plan=plan, key=key, listener=listener, port=port, token=token, environ=environ)

@@ -9,13 +9,25 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from claude_or.errors import EXIT_PROXY, ClaudeOrError
-from claude_or.session.gateway import Gateway, gateway
+import msgspec
+
+from claude_or.config.folders import cache_folder, state_folder
+from claude_or.config.schema import from_plain
+from claude_or.errors import EXIT_OK, EXIT_PROXY, ClaudeOrError
+from claude_or.session.arguments import prints
+from claude_or.session.claude import exit_code_of
+from claude_or.session.gateway import Gateway
+from claude_or.session.summary import summary_json, summary_line
 
 if TYPE_CHECKING:
     from claude_or.session.flow import Session
+    from claude_or.session.plan import LaunchPlan
 
 SERVICE_LIMIT = 15.0
 """Seconds from here until the proxy must serve; without it the child would repeat its request in silence for minutes."""
@@ -23,15 +35,15 @@ TERM_GRACE = 5.0
 """Seconds that the child gets after a signal was passed on to it before it is killed."""
 
 
-def live(session: Session) -> Gateway:
-    """Serve until the child is reaped; `session.status` holds its wait status then. Returns the closed gateway, for its figures.
+def live(session: Session) -> None:
+    """Serve until the child is reaped; `session.status` holds its wait status then, `session.summary` the line to say.
 
     Raises `ClaudeOrError` (`EXIT_PROXY`) when the proxy cannot serve or cannot go on; the child may still run then.
     """
-    return asyncio.run(_live(session))
+    asyncio.run(_live(session))
 
 
-async def _live(session: Session) -> Gateway:
+async def _live(session: Session) -> None:
     loop = asyncio.get_running_loop()
     child = _watch(session, loop)
     fatal: asyncio.Future[BaseException] = loop.create_future()
@@ -45,7 +57,7 @@ async def _live(session: Session) -> Gateway:
         loop.call_soon_threadsafe(loop.call_later, TERM_GRACE, _kill, session)
 
     session.on_signal = start_grace
-    gate = gateway(session, on_fatal=give_up)
+    gate = _gateway(session, give_up)
     try:
         async with asyncio.timeout(SERVICE_LIMIT):
             await gate.__aenter__()
@@ -62,10 +74,91 @@ async def _live(session: Session) -> Gateway:
     if not child.done():
         raise ClaudeOrError(
             f"the proxy could not go on: {fatal.result()}",
-            hint=f"The session was ended. The log is {gate.log_path}.",
+            hint=f"The session was ended. Its log is {gate.log_path or 'not written'}.",
             exit_code=EXIT_PROXY,
         )
-    return gate
+    _sum_up(session, gate)
+
+
+def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gateway:
+    return Gateway(
+        settings=from_plain(session.plan.settings),
+        key=session.key,
+        listener=adopt(session.socket),
+        token=session.token,
+        control_token=session.control_token,
+        cache_folder=cache_folder(session.environ),
+        log_path=log_path(session.environ),
+        on_fatal=on_fatal,
+        scratch=session.scratch,
+    )
+
+
+def adopt(listener: Any) -> socket.socket:
+    """The raw socket of the launch as the kind that asyncio takes; it owns the descriptor from now on."""
+    return socket.socket(fileno=listener.detach())
+
+
+def log_path(environ: Mapping[str, str]) -> str:
+    """Where this session's log goes: one file per session, named by its start."""
+    started = time.strftime("%Y%m%d-%H%M%S")
+    return os.path.join(state_folder(environ), "logs", f"{started}-{os.getpid()}.jsonl")
+
+
+def _sum_up(session: Session, gate: Gateway) -> None:
+    seconds = time.monotonic() - session.started
+    code = exit_code_of(session.status or 0)
+    if not gate.house.served and not gate.house.open_requests and prints(session.arguments.theirs) and code == 0:
+        session.warning = (
+            "claude-or: no request reached the proxy, so claude may have used another host; "
+            "`claude-or doctor` looks for settings that lead it astray\n"
+        )
+    session.summary = summary_line(
+        gate.tally, seconds=seconds, log_path=gate.log_path, assumed=session.plan.facts["assumed"]
+    )
+    path = session.arguments.ours.get("--summary-json")
+    if path:
+        try:
+            with open(path, "wb") as file:
+                file.write(msgspec.json.encode(summary_json(gate.tally, seconds=seconds, exit_code=code)) + b"\n")
+        except OSError as error:
+            session.warning += f"claude-or: --summary-json {path}: {error.strerror}\n"
+
+
+def serve(*, plan: LaunchPlan, key: str, listener: Any, port: int, token: str, environ: Mapping[str, str]) -> int:
+    """The gateway without a child, until SIGTERM, SIGHUP or SIGINT; returns the exit code."""
+    return asyncio.run(_serve(plan, key, listener, port, token, environ))
+
+
+async def _serve(plan: LaunchPlan, key: str, listener: Any, port: int, token: str, environ: Mapping[str, str]) -> int:
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def end(error: BaseException | None = None) -> None:
+        if not over.done():
+            over.set_result(error)
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    gate = Gateway(
+        settings=from_plain(plan.settings),
+        key=key,
+        listener=adopt(listener),
+        token=token,
+        control_token=os.urandom(24).hex(),
+        cache_folder=cache_folder(environ),
+        log_path=log_path(environ),
+        on_fatal=end,
+    )
+    async with gate:
+        sys.stdout.write(f"claude-or serves on http://127.0.0.1:{port}\n")
+        sys.stdout.flush()
+        failed = await over
+    if failed is not None:
+        raise ClaudeOrError(
+            f"the proxy could not go on: {failed}", hint=f"Its log is {gate.log_path}.", exit_code=EXIT_PROXY
+        )
+    return EXIT_OK
 
 
 def _kill(session: Session) -> None:

@@ -17,7 +17,7 @@ from claude_or.session.flow import read_settings
 from claude_or.session.plan import LaunchPlan, launch_plan
 
 SHOWN_URL = "http://127.0.0.1:PORT"
-SHOWN_TOKEN = "(random, this session only)"  # noqa: S105 - says that there will be one
+SHOWN_TOKEN = "(random, this session only)"
 SHOWN_SETTINGS = "SETTINGS_FILE"
 
 

@@ -1,0 +1,168 @@
+"""Everything that lives and dies with a session apart from the child: host, listing, reply chain, proxy, log.
+
+Opened in the order in which a request needs it, so that the proxy serves as early as possible; what can wait (the log file, a
+fresh listing, a warm connection) follows in the background. Closed in reverse, each step within its bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from claude_or import log
+from claude_or.config.schema import Settings
+from claude_or.errors import EXIT_PROXY, ClaudeOrError
+from claude_or.proxy.app import make_app, serving
+from claude_or.proxy.house import House
+from claude_or.reply.assemble import Parts, assemble, profile_of
+from claude_or.reply.meter import Tally
+from claude_or.routing.ask import Plan, Replier
+from claude_or.routing.catalog import Catalog
+from claude_or.translate.tokens import estimate
+from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
+from claude_or.upstream.openrouter import OpenRouter
+from claude_or.upstream.scripted import ScriptedReplier
+from claude_or.wire.anthropic import MessagesRequest
+
+if TYPE_CHECKING:
+    import socket
+
+BACKGROUND_BOUND = 1.0
+"""Seconds that background work gets to end when the session does."""
+LOG_STEP = 0.1
+LOG_STEPS = 30
+"""The log opens with the first request, after `LOG_STEP * LOG_STEPS` seconds at the latest."""
+
+_log = log.get_log("session")
+
+
+class Gateway:
+    """One proxy with all that stands behind it. An async context manager; `tally` and `house` are good to read afterwards.
+
+    `key` None means the demo: no host, a script answers, working in `scratch`.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        key: str | None,
+        listener: socket.socket,
+        token: str,
+        control_token: str,
+        cache_folder: str,
+        log_path: str,
+        on_fatal: Callable[[BaseException], None],
+        scratch: str = "",
+    ) -> None:
+        self.settings = settings
+        self.tally = Tally()
+        self.log_path = log_path
+        self._key = key
+        self._listener = listener
+        self._cache_folder = cache_folder
+        self._scratch = scratch
+        self._catalog = read_catalog(cache_folder, settings.openrouter.base_url) if key is not None else None
+        self._stack = AsyncExitStack()
+        self._host: OpenRouter | None = None
+        self._secrets = tuple(secret for secret in (key, token, control_token) if secret)
+        self._background: set[asyncio.Task[None]] = set()
+        self.house = House(
+            token=token,
+            control_token=control_token,
+            settings=lambda: self.settings,
+            catalog=lambda: self._catalog,
+            replier_for=self._replier_for,
+            estimate=self._estimate,
+            tally=self.tally,
+            on_fatal=on_fatal,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            if self._key is not None:
+                openrouter = self.settings.openrouter
+                host = OpenRouter(
+                    openrouter.base_url, self._key, attribution=openrouter.attribution, limits=self.settings.limits
+                )
+                self._host = await self._stack.enter_async_context(host)
+            await self._stack.enter_async_context(serving(make_app(self.house), self._listener))
+        except OSError as error:
+            await self._stack.aclose()
+            raise ClaudeOrError(
+                f"the proxy could not be started: {error}",
+                hint="Try again; `claude-or doctor` checks the set-up.",
+                exit_code=EXIT_PROXY,
+            ) from error
+        self._later(self._open_log())
+        if self._host is not None:
+            self._later(self._refresh_listing(self._host))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background, timeout=BACKGROUND_BOUND)
+        await self._stack.aclose()
+        total = self.tally.total
+        _log.info("session over", calls=total.calls, failures=total.failures, cost=str(total.cost))
+        with suppress(OSError):
+            if not log.is_configured():
+                log.configure(self.log_path, level=self.settings.log_level, secrets=self._secrets)
+        log.close()
+
+    def _replier_for(self, plan: Plan) -> Replier:
+        if self._host is None:
+            return ScriptedReplier(folder=self._scratch)
+        parts = Parts(
+            hosts={"openrouter": self._host},
+            settings=lambda: self.settings,
+            catalog=lambda: self._catalog,
+            charge=self.tally.add,
+        )
+        return assemble(plan, parts)
+
+    def _estimate(self, request: MessagesRequest, plan: Plan | None) -> int:
+        if plan is None:
+            return estimate(request)
+        return estimate(request, profile_of(plan.routes[0], self._catalog).token_factor)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _open_log(self) -> None:
+        """The log's library costs a quarter of a second, so it is loaded while the first request waits for its host."""
+        for _ in range(LOG_STEPS):
+            await asyncio.sleep(LOG_STEP)
+            if self.house.open_requests or self.house.served:
+                break
+        try:
+            log.configure(self.log_path, level=self.settings.log_level, secrets=self._secrets)
+        except OSError:
+            self.log_path = ""  # a disk that is full or read-only costs us the log, not the session
+
+    async def _refresh_listing(self, host: OpenRouter) -> None:
+        """A listing older than a day is fetched anew, for prices and limits; the launch after this one knows the windows."""
+        now = time.time()
+        if not is_stale(self._catalog, now):
+            await host.warm()
+            return
+
+        async def get(path: str, headers: Any) -> Any:
+            return await host.get(path, headers)
+
+        try:
+            catalog: Catalog = await refresh(
+                get, self._cache_folder, self.settings.openrouter.base_url, now, with_key=True
+            )
+        except Unreachable as error:
+            _log.warning("listing not refreshed", reason=str(error))
+        else:
+            self._catalog = catalog
+            _log.info("listing refreshed", models=len(catalog.models))

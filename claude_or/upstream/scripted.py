@@ -1,0 +1,153 @@
+"""The demo's model: a script instead of a host. No key, no network.
+
+It answers with chat-completion chunks, as a host would, and they pass through the same decoder and translator: what a newcomer
+sees working is the real path. What to say next is read from the request alone (which tool results are there since the
+last prompt), so the script has no state and survives `--resume` like any model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from claude_or.wire.anthropic import MessagesRequest
+
+MODEL = "demo/scripted-model"
+"""The name the demo's model goes by."""
+TOUR = "Take the tour"
+"""The prompt that drives the tools; matched without regard to case, anywhere in the prompt."""
+
+_WORDS_PER_CHUNK = 3
+_ARGUMENT_BYTES_PER_CHUNK = 17
+
+_HELLO = (
+    "Hello! I am a scripted model inside claude-or, so this answer was written in advance and nothing left your machine. "
+    "Everything else is real: Claude Code asked the local proxy, and the proxy translated my chat-completion stream into "
+    f'the Messages API. To see tools at work, ask me: "{TOUR}".'
+)
+_PROGRAM = 'print("Hello from the demo")\n'
+
+
+def chunks(request: MessagesRequest, folder: str) -> Iterator[bytes]:
+    """The scripted answer to a request as server-sent `data:` lines of chat-completion chunks, `[DONE]` included.
+
+    `folder` is the scratch folder in which the tour's tools work.
+    """
+    yield _chunk({"role": "assistant", "content": ""})
+    prompt, results = _since_last_prompt(request)
+    offered = {tool.get("name") for tool in request.tools}
+    step = _TOUR_STEPS[len(results)] if TOUR.lower() in prompt.lower() and len(results) < len(_TOUR_STEPS) else None
+    tool_used = False
+    if step is None:
+        yield from _say(_farewell(results) if results else _HELLO)
+    else:
+        text, name, arguments = step
+        yield from _say(text)
+        if name in offered:
+            tool_used = True
+            yield from _call(f"call_demo_{len(results) + 1}", name, arguments(folder))
+        else:
+            yield from _say(f" (Claude Code offers no {name} here, so the tour ends early.)")
+    yield _chunk({"content": ""}, finish="tool_calls" if tool_used else "stop", usage=_usage(request))
+    yield b"data: [DONE]\n\n"
+
+
+def _write(folder: str) -> dict[str, Any]:
+    return {"file_path": f"{folder}/hello.py", "content": _PROGRAM}
+
+
+def _read(folder: str) -> dict[str, Any]:
+    return {"file_path": f"{folder}/hello.py"}
+
+
+def _edit(folder: str) -> dict[str, Any]:
+    return {"file_path": f"{folder}/hello.py", "old_string": "the demo", "new_string": "claude-or"}
+
+
+def _bash(folder: str) -> dict[str, Any]:
+    return {"command": f"python3 '{folder}/hello.py'", "description": "Run the demo program"}
+
+
+BASH_RULE = "Bash(python3 *hello.py*)"
+"""The permission rule that covers the tour's one command."""
+
+_TOUR_STEPS: tuple[tuple[str, str, Callable[[str], dict[str, Any]]], ...] = (
+    ("I am a scripted model; the tools are real. First I write a small program.", "Write", _write),
+    ("Written. Now I read it back.", "Read", _read),
+    ("Next I change one line of it.", "Edit", _edit),
+    ("And now I run it.", "Bash", _bash),
+)
+
+
+def _farewell(results: list[str]) -> str:
+    printed = results[-1].strip() or "nothing"
+    return (
+        f"The program printed: {printed}\n\n"
+        "That was the tour: Write, Read, Edit and Bash, called by a scripted model and executed by the real Claude Code. "
+        "With a key of your own the same session runs on any model: export OPENROUTER_API_KEY, then run claude-or."
+    )
+
+
+def _since_last_prompt(request: MessagesRequest) -> tuple[str, list[str]]:
+    """The last thing the user typed, and the tool results that came after it."""
+    prompt, results = "", list[str]()
+    for message in request.messages:
+        if message.get("role") != "user":
+            continue
+        blocks = message.get("content")
+        blocks = [{"type": "text", "text": blocks}] if isinstance(blocks, str) else blocks or []
+        found = [_text_of(block.get("content")) for block in blocks if block.get("type") == "tool_result"]
+        if found:
+            results += found
+            continue
+        typed = [block.get("text", "") for block in blocks if block.get("type") == "text"]
+        if typed:
+            prompt, results = typed[-1], []
+    return prompt, results
+
+
+def _text_of(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return ""
+
+
+def _say(text: str) -> Iterator[bytes]:
+    words = text.split(" ")
+    for start in range(0, len(words), _WORDS_PER_CHUNK):
+        piece = " ".join(words[start : start + _WORDS_PER_CHUNK])
+        yield _chunk({"content": piece if start == 0 else " " + piece})
+
+
+def _call(call_id: str, name: str, arguments: dict[str, Any]) -> Iterator[bytes]:
+    """One tool call, its arguments cut into small pieces as hosts do."""
+    text = msgspec.json.encode(arguments).decode()
+    function: dict[str, Any] = {"name": name, "arguments": ""}
+    yield _chunk({"tool_calls": [{"index": 0, "id": call_id, "type": "function", "function": function}]})
+    for start in range(0, len(text), _ARGUMENT_BYTES_PER_CHUNK):
+        piece = text[start : start + _ARGUMENT_BYTES_PER_CHUNK]
+        yield _chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+
+
+def _usage(request: MessagesRequest) -> dict[str, Any]:
+    """Plausible token counts; the price is nothing, because nobody was asked."""
+    prompt = len(msgspec.json.encode([request.system, request.messages, request.tools])) // 4
+    return {"prompt_tokens": prompt, "completion_tokens": 60, "total_tokens": prompt + 60, "cost": 0}
+
+
+def _chunk(delta: dict[str, Any], *, finish: str | None = None, usage: dict[str, Any] | None = None) -> bytes:
+    body: dict[str, Any] = {
+        "id": "gen-demo",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": MODEL,
+        "provider": "claude-or",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
+    if usage is not None:
+        body["usage"] = usage
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"
