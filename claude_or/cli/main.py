@@ -61,6 +61,10 @@ def _run(argv: Sequence[str]) -> int:
         return _pass_to_claude(arguments, environ)
     if sys.platform == "win32":
         raise ClaudeOrError("native Windows is not supported", hint="Run claude-or inside WSL.", exit_code=EXIT_USAGE)
+    if arguments.kind == "demo":
+        from claude_or.session.flow import run_demo
+
+        return run_demo(arguments, environ)
     if "--dry-run" in arguments.ours:
         from claude_or.session.rehearsal import rehearse
 

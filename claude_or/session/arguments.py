@@ -18,6 +18,9 @@ VALUED = ("--big", "--small", "--config", "--profile", "--log-level", "--summary
 SWITCHES = ("--dry-run", "--quiet", "--install-claude")
 """Our options that take none."""
 
+DEMO = "demo"
+"""The one command of ours that is a session: what follows it is split like a session's."""
+
 MANAGEMENT = frozenset(
     {
         "agents",
@@ -55,6 +58,7 @@ class Arguments:
     """A command line, split. `kind` says who acts on it.
 
     * `session`: start a session with `theirs` for `claude` and `ours` as option → value (`"1"` for a switch)
+    * `demo`: the same on the scripted model
     * `command`: `theirs` is a command of ours with its arguments
     * `passed`: `theirs` goes to `claude` as it is, without a proxy
     * `help`, `version`: say it and leave
@@ -78,9 +82,13 @@ def split(argv: Sequence[str], commands: frozenset[str]) -> Arguments:
         return Arguments("help", {}, rest)
     if len(rest) == 1 and rest[0] in {"-V", "-v", "--version"}:
         return Arguments("version", {}, rest)
-    if rest and rest[0] in commands:
+    demo = rest[:1] == [DEMO] and not {"-h", "--help"} & set(rest[1:2])
+    if rest and rest[0] in commands and not demo:
         return Arguments("command", {}, rest)
-    ours, theirs, divided = _leading(rest)
+    ours, theirs, divided = _leading(rest[1:] if demo else rest)
+    if demo:
+        _refuse_outliving(theirs)
+        return Arguments("demo", ours, theirs)
     if theirs and not ours and theirs[0] in MANAGEMENT:
         return Arguments("passed", {}, theirs)
     if theirs and not divided and theirs[0] in commands:

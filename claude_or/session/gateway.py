@@ -18,7 +18,7 @@ from claude_or.errors import EXIT_PROXY, ClaudeOrError
 from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
 from claude_or.reply.assemble import Parts, assemble, profile_of
-from claude_or.reply.meter import Tally
+from claude_or.reply.meter import Meter, Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.translate.tokens import estimate
@@ -117,7 +117,8 @@ class Gateway:
 
     def _replier_for(self, plan: Plan) -> Replier:
         if self._host is None:
-            return ScriptedReplier(folder=self._scratch)
+            leaf = ScriptedReplier(folder=self._scratch)
+            return Meter(inner=leaf, route=plan.routes[0], charge=self.tally.add)
         parts = Parts(
             hosts={"openrouter": self._host},
             settings=lambda: self.settings,

@@ -7,12 +7,22 @@ last prompt), so the script has no state and survives `--resume` like any model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from claude_or.routing.ask import Ask, Burst, ReplyFailed, Report
+from claude_or.translate.failure import failure_in_stream
+from claude_or.translate.reasoning import ReasoningCarry
+from claude_or.translate.stream import StreamTranslator
+from claude_or.upstream.chat import NewId, random_id
+from claude_or.upstream.chunks import ChunkReader
 from claude_or.wire.anthropic import MessagesRequest
+from claude_or.wire.events import encode
 
 MODEL = "demo/scripted-model"
 """The name the demo's model goes by."""
@@ -28,6 +38,39 @@ _HELLO = (
     f'the Messages API. To see tools at work, ask me: "{TOUR}".'
 )
 _PROGRAM = 'print("Hello from the demo")\n'
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptedReplier:
+    """The demo's leaf. `folder` is where the tour's tools work; `pause` are seconds between two chunks, for the look of it."""
+
+    folder: str
+    pause: float = 0.02
+    new_id: NewId = random_id
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+    async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        """The scripted answer under the contract of `routing/ask.py`."""
+        translator = StreamTranslator(
+            message_id=self.new_id("msg"),
+            model=ask.request.model,
+            name_out=str,
+            id_out=str,
+            carry=ReasoningCarry(family="demo", slug=MODEL),
+            input_estimate=_usage(ask.request)["prompt_tokens"],
+            new_id=partial(self.new_id, "toolu"),
+            show_thinking=True,
+            failure_in_stream=failure_in_stream,
+        )
+        reader = ChunkReader()
+        for data in chunks(ask.request, self.folder):
+            events = [event for chunk in reader.feed(data) for event in translator.feed(chunk)]
+            if translator.failure is not None and not translator.started:
+                raise ReplyFailed(translator.failure)
+            facts = translator.report
+            report = Report(model=facts.model, provider=facts.provider, usage=facts.usage, cost=facts.cost)
+            yield Burst(frames=[encode(event) for event in events], report=report)
+            await self.sleep(self.pause)
 
 
 def chunks(request: MessagesRequest, folder: str) -> Iterator[bytes]:

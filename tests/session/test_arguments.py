@@ -19,7 +19,7 @@ from claude_or.session.arguments import (
     value_of,
 )
 
-COMMANDS = frozenset({"models", "doctor", "serve"})
+COMMANDS = frozenset({"demo", "models", "doctor", "serve"})
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,11 @@ COMMANDS = frozenset({"models", "doctor", "serve"})
         (["--version"], "version", {}, ["--version"]),
         (["-p", "--help"], "session", {}, ["-p", "--help"]),
         (["--resume"], "session", {}, ["--resume"]),
+        (["demo"], "demo", {}, []),
+        (["demo", "-p", "Say hello"], "demo", {}, ["-p", "Say hello"]),
+        (["demo", "--quiet", "-p", "x"], "demo", {"--quiet": "1"}, ["-p", "x"]),
+        (["demo", "--help"], "command", {}, ["demo", "--help"]),
+        (["-p", "demo"], "session", {}, ["-p", "demo"]),
     ],
 )
 def test_a_command_line_is_split(argv: list[str], kind: str, ours: dict[str, str], theirs: list[str]) -> None:
