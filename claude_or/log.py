@@ -268,3 +268,23 @@ def release_stdlib() -> None:
         logging.getLogger().removeHandler(_sink.handler)
         logging.captureWarnings(capture=False)
         _sink.handler = None
+
+
+def is_configured() -> bool:
+    """Whether events go to a file already."""
+    return _sink.write is not None
+
+
+def write_crash(error: BaseException, folder: str) -> str:
+    """Write a bug's traceback, with what looks like a secret masked, into a file of its own (0600); its path, empty if it cannot be."""
+    import traceback
+
+    path = os.path.join(folder, f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt")
+    text = Redaction(()).text("".join(traceback.format_exception(error)))
+    try:
+        file = LogFile(path)
+    except OSError:
+        return ""
+    file.msg(text.encode("utf-8", "replace"))
+    file.close()
+    return path

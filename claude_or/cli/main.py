@@ -131,9 +131,10 @@ def _report_bug(error: Exception) -> int:
 
         traceback.print_exc()
         return EXIT_INTERNAL
+    from claude_or.config.folders import state_folder
     from claude_or.log import write_crash
 
-    path = write_crash(error)
+    path = write_crash(error, os.path.join(state_folder(os.environ), "logs"))
     _say(
         ClaudeOrError(
             f"an internal error ({type(error).__name__})",

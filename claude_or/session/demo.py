@@ -16,14 +16,14 @@ from claude_or.config.schema import Models, Settings, to_plain
 from claude_or.session.environment import merged, pinned, settings_of
 from claude_or.session.facts import facts_of
 from claude_or.session.plan import LaunchPlan
+from claude_or.upstream.scripted import COMMAND, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MODEL = "demo/scripted-model"
 WINDOW = 200_000
 OUTPUT = 32_000
-ALLOWED = ("Read", "Write", "Edit", "Bash(python3 hello.py)")
+ALLOWED = ("Read", "Write", "Edit", f"Bash({COMMAND})")
 """What the scripted model may do without asking: the tour's four calls, and in the scratch folder only."""
 
 

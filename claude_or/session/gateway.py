@@ -130,7 +130,7 @@ class Gateway:
     def _estimate(self, request: MessagesRequest, plan: Plan | None) -> int:
         if plan is None:
             return estimate(request)
-        return estimate(request, profile_of(plan.routes[0], self._catalog).token_factor)
+        return estimate(request, profile=profile_of(plan.routes[0], self._catalog))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -181,6 +181,6 @@ def _fetch_listing(environ: Mapping[str, str], settings: Settings, cache_folder:
 
     try:
         asyncio.run(fetch())
-    except (Unreachable, TimeoutError):
+    except (Unreachable, OSError):  # a time-out is an `OSError`, and so is a disk that cannot give us a library
         return False
     return True

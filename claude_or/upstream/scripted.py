@@ -110,11 +110,12 @@ def _edit(folder: str) -> dict[str, Any]:
 
 
 def _bash(folder: str) -> dict[str, Any]:
-    return {"command": f"python3 '{folder}/hello.py'", "description": "Run the demo program"}
+    del folder  # the session works there already, and the demo allows exactly this command
+    return {"command": COMMAND, "description": "Run the demo program"}
 
 
-BASH_RULE = "Bash(python3 *hello.py*)"
-"""The permission rule that covers the tour's one command."""
+COMMAND = "python3 hello.py"
+"""The one command that the tour runs."""
 
 _TOUR_STEPS: tuple[tuple[str, str, Callable[[str], dict[str, Any]]], ...] = (
     ("I am a scripted model; the tools are real. First I write a small program.", "Write", _write),

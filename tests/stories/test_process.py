@@ -157,6 +157,7 @@ async def test_nothing_is_left_after_a_session(world: World) -> None:
     assert not Path(told["settings_path"]).exists()
     port = urlsplit(told["environment"]["ANTHROPIC_BASE_URL"]).port
     with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of the session may linger
         again.bind(("127.0.0.1", port or 0))
 
 
