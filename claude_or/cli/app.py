@@ -196,7 +196,7 @@ def serve(
     """
     import os
 
-    from claude_or.session.flow import serve_forever  # pyright: ignore[reportAttributeAccessIssue]
+    from claude_or.session.flow import serve_forever
 
     said = {"--big": big, "--small": small, "--profile": profile, "--config": config, "--log-level": log_level}
     ours = {option: value for option, value in said.items() if value is not None}

@@ -17,15 +17,13 @@ from claude_or.config.schema import Settings
 from claude_or.errors import EXIT_PROXY, ClaudeOrError
 from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
-from claude_or.reply.assemble import Parts, assemble, profile_of
+from claude_or.reply.assemble import Parts, assemble
 from claude_or.reply.meter import Meter, Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
-from claude_or.translate.tokens import estimate
 from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
 from claude_or.upstream.openrouter import OpenRouter
 from claude_or.upstream.scripted import ScriptedReplier
-from claude_or.wire.anthropic import MessagesRequest
 
 if TYPE_CHECKING:
     import socket
@@ -76,7 +74,6 @@ class Gateway:
             settings=lambda: self.settings,
             catalog=lambda: self._catalog,
             replier_for=self._replier_for,
-            estimate=self._estimate,
             tally=self.tally,
             on_fatal=on_fatal,
         )
@@ -126,11 +123,6 @@ class Gateway:
             charge=self.tally.add,
         )
         return assemble(plan, parts)
-
-    def _estimate(self, request: MessagesRequest, plan: Plan | None) -> int:
-        if plan is None:
-            return estimate(request)
-        return estimate(request, profile=profile_of(plan.routes[0], self._catalog))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -19,8 +19,8 @@ from claude_or.routing.ask import Ask, Burst, ReplyFailed, Report
 from claude_or.translate.failure import failure_in_stream
 from claude_or.translate.reasoning import ReasoningCarry
 from claude_or.translate.stream import StreamTranslator
-from claude_or.upstream.chat import NewId, random_id
 from claude_or.upstream.chunks import ChunkReader
+from claude_or.upstream.ids import NewId, random_id
 from claude_or.wire.anthropic import MessagesRequest
 from claude_or.wire.events import encode
 
