@@ -121,7 +121,9 @@ JSON = st.recursive(
     max_leaves=6,
 )
 INPUTS = st.dictionaries(st.text(max_size=4), JSON, max_size=3)
-VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda t: not t.isspace())
+VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+    lambda t: not t.isspace() and t.strip() != "[REDACTED]"
+)
 
 
 def pieces_of(draw: st.DrawFn, whole: str) -> list[str]:
