@@ -132,30 +132,20 @@ def _to_chat(
     max_tokens = _clamped(request.max_tokens, profile, max_output, tokens, losses)
     stops, cut_at = _stops(request.stop_sequences, profile, losses)
 
-    body: dict[str, Any] = {"model": slug}
-    if profile.openrouter:
-        if session_key:
-            body["session_id"] = session_key[:_MOST_SESSION]
-        if preferences:
-            body["provider"] = dict(preferences)
+    body = _routing(profile, slug, session_key, preferences)
     if tools:
         body["tools"] = tools
     body["messages"] = messages
     body["max_tokens"] = max_tokens
-    if tools and request.tool_choice is not None:
+    if request.tool_choice is not None:
         body.update(_choice(request.tool_choice, offered, profile, names, losses))
-    elif request.tool_choice is not None:
-        chat_tool_choice(request.tool_choice, offered, profile, names, losses)
     body.update(_reasoning(request, profile, max_tokens, losses))
     body.update(_sampling(request, profile, losses))
     if stops:
-        body["stop"] = list(stops)
+        body["stop"] = stops
     if response_format is not None:
         body["response_format"] = response_format
-    body["stream"] = True
-    body["stream_options"] = {"include_usage": True}
-    if profile.openrouter:
-        body["usage"] = {"include": True}
+    body.update(_streaming(profile))
     return ChatOrder(
         body=_encode(body),
         names=names,
@@ -167,6 +157,23 @@ def _to_chat(
         cut_at=cut_at,
         warm_only=request.max_tokens == 0,
     )
+
+
+def _routing(profile: ModelProfile, slug: str, session_key: str, preferences: Mapping[str, Any]) -> dict[str, Any]:
+    """The head of the body: which model, and what keeps the conversation where its cache is."""
+    body: dict[str, Any] = {"model": slug}
+    if profile.openrouter and session_key:
+        body["session_id"] = session_key[:_MOST_SESSION]
+    if profile.openrouter and preferences:
+        body["provider"] = dict(preferences)
+    return body
+
+
+def _streaming(profile: ModelProfile) -> dict[str, Any]:
+    fields: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+    if profile.openrouter:
+        fields["usage"] = {"include": True}
+    return fields
 
 
 def _check_extra(extra: Mapping[str, Any], losses: Losses) -> None:
@@ -227,11 +234,12 @@ def _choice(
     names: ToolNames,
     losses: Losses,
 ) -> dict[str, Any]:
+    """`tool_choice` and `parallel_tool_calls`; neither without tools, which hosts refuse."""
     fields: dict[str, Any] = {}
     wanted = chat_tool_choice(choice, offered, profile, names, losses)
     if wanted is not None:
         fields["tool_choice"] = wanted
-    if choice.get("disable_parallel_tool_use") is True:
+    if offered and choice.get("disable_parallel_tool_use") is True:
         if profile.takes("parallel_tool_calls"):
             fields["parallel_tool_calls"] = False
         else:

@@ -146,7 +146,8 @@ def _gemini(schema: dict[str, Any], root: dict[str, Any], depth: int, refs: tupl
     _fit_required(out)
     _fit_bounds(out, schema)
     _fit_enum(out, schema)
-    if out.get("format") not in _GEMINI_FORMATS:
+    form = out.get("format")
+    if not isinstance(form, str) or form not in _GEMINI_FORMATS:
         out.pop("format", None)
     return out
 
