@@ -12,6 +12,7 @@ import hmac
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from aiohttp import web
@@ -39,6 +40,7 @@ WATCH_S: Final = 2.0
 HOUSE: Final = web.AppKey("house", House)
 _PUBLIC: Final = frozenset({"/", "/health"})
 _log = get_log("proxy")
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 Answer = Callable[[web.Request, House, str], Awaitable[web.StreamResponse]]
 
@@ -48,11 +50,11 @@ def make_app(house: House) -> web.Application:
 
     def route(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handler(request: web.Request) -> web.StreamResponse:
-            return await answer(request, house, request["id"])
+            return await answer(request, house, _request_id.get())
 
         return handler
 
-    # One byte more than allowed, because aiohttp refuses a body that just reaches its limit.
+    # One byte more than allowed: whether a body that just reaches its limit passes depends on aiohttp's version.
     app = web.Application(client_max_size=house.body_limit + 1, middlewares=[_door(house)])
     app[HOUSE] = house
     app.router.add_post("/v1/messages", route(_one_of_many(answer_messages)))
@@ -95,12 +97,20 @@ async def serving(app: web.Application, sock: socket.socket, *, watch: float = W
         yield
     finally:
         watcher.cancel()
+        await _close(server, runner)
+
+
+async def _close(server: asyncio.Server, runner: web.AppRunner) -> None:
+    try:
         server.close()
-        try:
-            async with asyncio.timeout(CLEANUP_S):
-                await runner.cleanup()
-        except TimeoutError:
-            _log.warning("the proxy did not close in time")
+    except ValueError:
+        # Somebody closed the socket under it, which is as good.
+        pass
+    try:
+        async with asyncio.timeout(CLEANUP_S):
+            await runner.cleanup()
+    except TimeoutError:
+        _log.warning("the proxy did not close in time")
 
 
 async def _watch(server: asyncio.Server, sock: socket.socket, house: House, every: float) -> None:
@@ -115,7 +125,8 @@ def _door(house: House) -> Middleware:
 
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = request["id"] = house.new_id("req")
+        request_id = house.new_id("req")
+        _request_id.set(request_id)
         with bound(request_id=request_id):
             try:
                 _check(request, house)
@@ -221,5 +232,6 @@ async def _tell_health(request: web.Request, house: House, request_id: str) -> w
 
 
 async def _name_ourselves(request: web.Request, response: web.StreamResponse) -> None:
+    del request
     response.headers["server"] = "claude-or"
-    response.headers.setdefault(REQUEST_ID, request.get("id", ""))
+    response.headers.setdefault(REQUEST_ID, _request_id.get())

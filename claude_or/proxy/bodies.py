@@ -33,6 +33,8 @@ async def read_json_body(request: web.Request, house: House) -> bytes:
         raise _too_large(house.body_limit) from None
     except TimeoutError:
         raise refusal(408, "timeout_error", "The request's body did not arrive in time.", close=True) from None
+    if len(raw) > house.body_limit:
+        raise _too_large(house.body_limit)
     return raw if coding == "identity" else _decompressed(raw, coding, house.body_limit)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Self
@@ -29,6 +30,8 @@ from claude_or.upstream.trouble import BROKEN, connection_failure, reason_of, si
 
 ERROR_BYTES: Final = 1_000_000
 """How much of an error's body is read."""
+PIECE_BYTES: Final = 1_000_000
+"""Longest body that is written in one go."""
 LISTING_BYTES: Final = 32_000_000
 ERROR_BODY_S: Final = 10.0
 GET_S: Final = 30.0
@@ -110,7 +113,7 @@ class OpenRouter:
             async with waiting:
                 response = await self._open.post(
                     self._url(path),
-                    data=body,
+                    data=_payload(body),
                     headers=headers,
                     allow_redirects=False,
                     proxy=self._proxy,
@@ -181,6 +184,11 @@ class OpenRouter:
         task = asyncio.create_task(_drain(response))
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """A long body is handed over in pieces, so that other requests go on while it is sent."""
+    return body if len(body) <= PIECE_BYTES else io.BytesIO(body)
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -77,6 +77,7 @@ class Door:
     house: House
     client: aiohttp.ClientSession
     tally: Tally
+    sock: socket.socket
     fatal: list[BaseException] = field(default_factory=list[BaseException])
 
     @property
@@ -170,4 +171,4 @@ async def gateway(
             **house,
         )
         async with serving(make_app(made), sock, watch=0.05):
-            yield Door(sock.getsockname()[1], made, client, tally, fatal)
+            yield Door(sock.getsockname()[1], made, client, tally, sock, fatal)
