@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,13 +78,8 @@ class Machine:
         return install(self.plan(source), lambda *told: self.told.append(told))
 
 
-def _no_module(_name: str) -> None:
-    """In place of `importlib.util.find_spec`: pip as a module of this interpreter does not count in these tests."""
-
-
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    monkeypatch.setattr("importlib.util.find_spec", _no_module)
+def machine(tmp_path: Path) -> Iterator[Machine]:
     with PackageIndex() as index:
         yield Machine(tmp_path, index)
 
@@ -91,8 +87,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 @pytest.fixture(scope="module", params=SOURCES)
 def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A machine on which one install has been carried out; `path` is what it returned."""
-    with PackageIndex() as index, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("importlib.util.find_spec", _no_module)
+    with PackageIndex() as index:
         machine = Machine(tmp_path_factory.mktemp(request.param), index)
         machine.source = request.param
         machine.path = machine.install(request.param)
@@ -213,10 +208,10 @@ def test_too_little_room_is_told_before_anything_is_fetched(machine: Machine, so
 def test_a_disk_that_fills_up_while_unpacking_is_told(
     machine: Machine, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = open
+    opened: Any = open
 
-    def full(path: str, mode: str = "r", **options: object) -> object:
-        return opened("/dev/full" if mode == "wb" and path.endswith("/claude") else path, mode, **options)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    def full(path: str, mode: str = "r", **options: Any) -> Any:
+        return opened("/dev/full" if path.endswith("/ready/claude") else path, mode, **options)
 
     monkeypatch.setattr("claude_or.session.archives.open", full, raising=False)
     with pytest.raises(ClaudeOrError, match="disk is full"):
@@ -262,7 +257,7 @@ def test_a_version_that_does_not_exist_is_told(machine: Machine, source: str) ->
 
 
 def test_a_machine_without_any_client_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", _no_module)
+    monkeypatch.setattr("importlib.util.find_spec", {}.get)
     with pytest.raises(ClaudeOrError, match="neither npm nor uv nor pip") as refused:
         plan_install({"HOME": str(tmp_path), "PATH": str(tmp_path)})
     assert "CLAUDE_OR_CLAUDE" in refused.value.hint
