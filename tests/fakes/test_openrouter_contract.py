@@ -375,7 +375,7 @@ async def test_a_list_that_has_ended_says_so_instead_of_answering() -> None:
 
 async def test_the_agent_takes_one_step_a_turn_from_the_conversation_alone() -> None:
     messages: list[dict[str, Any]] = [
-        {"role": "system", "content": "Working directory: /work"},
+        {"role": "system", "content": "Working directory: /srv/place"},
         {"role": "user", "content": "<system-reminder>date</system-reminder>"},
         {"role": "user", "content": "write a.txt: hello then run ls then say all is well"},
     ]
@@ -388,7 +388,7 @@ async def test_the_agent_takes_one_step_a_turn_from_the_conversation_alone() -> 
             messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
             messages.append({"role": "tool", "tool_call_id": call["id"], "content": "a.txt\n"})
         _, body, _ = await post(host, asking(messages=messages, stream=False))
-    assert seen[0] == ("Write", {"file_path": "/work/a.txt", "content": "hello"})
+    assert seen[0] == ("Write", {"file_path": "/srv/place/a.txt", "content": "hello"})
     assert seen[1][1]["command"] == "ls"
     said = msgspec.json.decode(body)["choices"][0]["message"]["content"]
     assert said.startswith("all is well")
