@@ -167,7 +167,6 @@ def _fetch_listing(environ: Mapping[str, str], settings: Settings, cache_folder:
     from claude_or.config.key import find_key
     from claude_or.errors import ClaudeOrError
     from claude_or.upstream.catalogue import Unreachable, refresh
-    from claude_or.upstream.probe import probing
 
     base_url = settings.openrouter.base_url
     try:
@@ -176,6 +175,8 @@ def _fetch_listing(environ: Mapping[str, str], settings: Settings, cache_folder:
         return False  # the launch says so by itself
 
     async def fetch() -> None:
+        from claude_or.upstream.probe import probing
+
         async with asyncio.timeout(LISTING_LIMIT), probing(base_url, key, timeout_s=LISTING_LIMIT) as get:
             await refresh(get, cache_folder, base_url, time.time(), with_key=True)
 
