@@ -203,6 +203,34 @@ def serve(
     raise typer.Exit(serve_forever(port, ours, dict(os.environ)))
 
 
+@app.command(name="demo", rich_help_panel=RUN, options_metavar="[OUR OPTIONS] [CLAUDE'S ARGUMENTS]", cls=_Command)
+def demo() -> None:
+    """Try it without a key: the real Claude Code on a scripted model, in a scratch folder.
+
+    Nothing of yours is touched and nothing leaves the machine, except that Claude Code is downloaded when it is missing.
+    """
+    # A session: `cli/main.py` starts it before this library is loaded. Here is its place in the help.
+
+
+@app.command(name="install-claude", rich_help_panel=RUN, options_metavar="[OPTIONS]", cls=_Command)
+def install_claude(
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="X.Y.Z", help="This version instead of the newest.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download Claude Code into claude-or's own data folder; nothing global is touched."""
+
+    def ask() -> CommandResult:
+        import os
+
+        from claude_or.cli import install as command
+
+        return command.install_claude(os.environ, version)
+
+    _answer("install-claude", ask, as_json=as_json)
+
+
 def _overrides(big: str | None, small: str | None, profile: str | None, config: str | None) -> Overrides:
     from claude_or.config.load import Overrides
 

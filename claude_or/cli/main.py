@@ -54,25 +54,35 @@ def _run(argv: Sequence[str]) -> int:
     if arguments.kind == "version":
         return _say_versions(environ)
     if arguments.kind == "help":
-        return _run_app(["--help"])
+        from claude_or.cli.help import HELP
+
+        sys.stdout.write(HELP)
+        return EXIT_OK
     if arguments.kind == "command":
         return _run_app(arguments.theirs)
     if arguments.kind == "passed":
         return _pass_to_claude(arguments, environ)
     if sys.platform == "win32":
         raise ClaudeOrError("native Windows is not supported", hint="Run claude-or inside WSL.", exit_code=EXIT_USAGE)
-    if arguments.kind == "demo":
-        from claude_or.session.flow import run_demo
-
-        return run_demo(arguments, environ)
-    if "--dry-run" in arguments.ours:
+    if "--dry-run" in arguments.ours and arguments.kind == "session":
         from claude_or.session.rehearsal import rehearse
 
         return rehearse(arguments, environ)
     _ask_about_misspelling(arguments)
-    from claude_or.session.flow import run_session
+    _see_to_claude(arguments, environ)
+    from claude_or.session.flow import run_demo, run_session
 
-    return run_session(arguments, environ)
+    return (run_demo if arguments.kind == "demo" else run_session)(arguments, environ)
+
+
+def _see_to_claude(arguments: Arguments, environ: dict[str, str]) -> None:
+    """Without Claude Code there is no session; it can be had here and now."""
+    from claude_or.session.claude import find_claude
+
+    if find_claude(environ) is None:
+        from claude_or.cli.install import offer
+
+        offer(environ, asked_for=arguments.kind == "demo" or "--install-claude" in arguments.ours)
 
 
 def _run_app(argv: Sequence[str]) -> int:

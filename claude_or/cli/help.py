@@ -1,0 +1,47 @@
+"""What `claude-or --help` says. Written by hand and 80 columns wide: it must be there at once, and Typer alone takes 0.2 s to load.
+
+A test holds it to the options and commands that exist.
+"""
+
+from __future__ import annotations
+
+HELP = """\
+Usage: claude-or [OUR OPTIONS] [CLAUDE'S ARGUMENTS]...
+       claude-or COMMAND [OPTIONS]
+
+Start Claude Code on any OpenRouter model. claude-or takes the place of claude:
+what follows our own options goes to it untouched. The proxy between them lives
+exactly as long as the session.
+
+Our options (they stand first; `--` ends them)
+  --big MODEL           model for the main conversation, opus, sonnet, subagents
+  --small MODEL         model for haiku: summaries, titles, web pages
+  --profile NAME        a set of models from the configuration
+  --config FILE         read this instead of your config.yaml
+  --log-level LEVEL     debug, info, warning or error
+  --dry-run             show what claude would be started with, and stop
+  --quiet               no summary line at the end
+  --summary-json FILE   write the session's figures to this file
+  --install-claude      install Claude Code when it is missing
+  -h, --help            this text
+  -V, --version         our version and claude's
+
+Commands
+  models                which model has which role, its window and its price
+  doctor                check everything a session needs, and say how to mend it
+  serve                 the proxy alone, until it is ended
+  demo                  try it without a key, on a scripted model
+  install-claude        download Claude Code into claude-or's own folder
+
+Examples
+  claude-or                               a session on the default models
+  claude-or --big z-ai/glm-5.3            ... on a model of your choice
+  claude-or -p "Explain this repository"  one answer, for a script
+  claude-or --resume                      go on where you stopped
+  claude-or --quiet -p hi | tee out.txt   only the answer on stdout
+  claude-or mcp list                      one of claude's own commands
+  claude-or demo -p "Say hello"           no key, no network
+
+Everything else is Claude Code's: `claude --help` lists it. The key is read from
+OPENROUTER_API_KEY and never handed on. `claude-or COMMAND --help` tells more.
+"""

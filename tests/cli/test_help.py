@@ -1,0 +1,37 @@
+"""The help that stands in a file of its own says what there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_or.cli.app import app
+from claude_or.cli.help import HELP
+from claude_or.cli.main import main
+from claude_or.cli.names import COMMANDS
+from claude_or.session.arguments import SWITCHES, VALUED
+
+
+@pytest.mark.parametrize("option", [*VALUED, *SWITCHES])
+def test_every_option_of_ours_is_in_the_help(option: str) -> None:
+    assert f"  {option} " in HELP
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_is_in_the_help(command: str) -> None:
+    assert f"\n  {command} " in HELP
+
+
+def test_the_commands_that_are_told_from_prompts_are_those_that_exist() -> None:
+    assert {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    } == COMMANDS
+
+
+def test_it_fits_an_old_terminal() -> None:
+    assert max(map(len, HELP.splitlines())) <= 80
+
+
+def test_it_is_what_help_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    assert capsys.readouterr().out == HELP
