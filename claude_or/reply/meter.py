@@ -1,7 +1,8 @@
 """What each call upstream cost: the innermost wrapper, so that retries, side calls and abandoned calls are all seen.
 
-One call is one `Charge`, made when the call ends in whatever way. Of a call that was abandoned only what had been told is
-known; it is counted as such, never guessed.
+One call is one `Charge`, made when the call ends in whatever way. A call begins with the first report, which may be empty: a
+leaf that asks nobody (a request that cannot be carried) reports nothing and is not charged. Of a call that was abandoned only
+what had been told is known; it is counted as such, never guessed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Meter:
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """The inner answer, unchanged."""
-        report = Report()
+        report: Report | None = None
         outcome: Outcome = "cancelled"
         failure: FailureKind | None = None
         try:
@@ -63,19 +64,23 @@ class Meter:
             report = failed.report or report
             raise
         finally:
-            cost, priced = self._cost(report)
-            self.charge(
-                Charge(
-                    request_id=ask.request_id,
-                    route=self.route,
-                    role=ask.plan.role,
-                    outcome=outcome,
-                    report=report,
-                    cost=cost,
-                    priced=priced,
-                    failure=failure,
-                )
+            if report is not None:
+                self._charge(ask, report, outcome, failure)
+
+    def _charge(self, ask: Ask, report: Report, outcome: Outcome, failure: FailureKind | None) -> None:
+        cost, priced = self._cost(report)
+        self.charge(
+            Charge(
+                request_id=ask.request_id,
+                route=self.route,
+                role=ask.plan.role,
+                outcome=outcome,
+                report=report,
+                cost=cost,
+                priced=priced,
+                failure=failure,
             )
+        )
 
     def _cost(self, report: Report) -> tuple[Decimal | None, bool]:
         if report.cost is not None or report.usage is None:

@@ -68,6 +68,8 @@ class ChatReplier:
             yield Burst(frames=[encode(event) for event in self._nothing(ask, order)])
             return
         translator = self._translator(ask, order)
+        # From here on somebody is asked, and whoever meters knows it, also when no answer comes.
+        yield Burst(report=Report())
         async with self.host.answer_to(
             "/chat/completions", order.body, session_key=session_key(ask), first_byte=self.limits.first_byte
         ) as response:

@@ -334,6 +334,7 @@ async def test_no_tokens_wanted_asks_nobody(host: OpenRouterFake, door: Door) ->
         message = answered.message if stream else answered.json
         assert (message["content"], message["stop_reason"]) == ([], "max_tokens")
     assert host.log == []
+    assert dict(door.tally) == {}
 
 
 async def test_a_strange_body_never_makes_a_500(host: OpenRouterFake, door: Door) -> None:

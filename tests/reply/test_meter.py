@@ -13,6 +13,7 @@ from claude_or.routing.ask import Burst, ReplyFailed, Report, Route
 from claude_or.wire.events import Usage
 from tests.reply.script import ALIVE, START, Script, answer, ask, burst, delta, error_burst, failed
 
+BEGUN = Burst(report=Report())
 ROUTE = Route(provider="openrouter", slug="z-ai/glm-5.3", path="chat")
 USAGE = Usage(input_tokens=10, output_tokens=5, cache_read_input_tokens=100, cache_creation_input_tokens=20)
 TOLD = Report(
@@ -51,7 +52,7 @@ async def test_an_answer_passes_unchanged_and_is_charged_once() -> None:
 async def test_a_failure_before_the_answer_is_charged_with_its_kind() -> None:
     charges: list[Charge] = []
     with pytest.raises(ReplyFailed):
-        await play(meter(Script([ALIVE, failed("rate_limit")]), charges))
+        await play(meter(Script([BEGUN, failed("rate_limit")]), charges))
     (charge,) = charges
     assert (charge.outcome, charge.failure, charge.cost) == ("failed", "rate_limit", None)
 
@@ -82,8 +83,8 @@ async def test_a_cancelled_call_is_charged_once_with_what_was_told() -> None:
 
 async def test_a_reader_that_stops_after_the_last_frame_has_an_answer_one_that_stops_before_has_none() -> None:
     charges: list[Charge] = []
-    for stop_after in (4, 1):
-        bursts = meter(Script(answer("a", "b", report=TOLD)), charges).reply(ask())
+    for stop_after in (5, 2):
+        bursts = meter(Script([BEGUN, *answer("a", "b", report=TOLD)]), charges).reply(ask())
         for _ in range(stop_after):
             await anext(bursts)
         await bursts.aclose()
@@ -97,6 +98,14 @@ async def test_the_listing_prices_what_the_host_does_not() -> None:
     await play(meter(Script(answer("a", report=untold)), charges, price=lambda slug, _usage: price.get(slug)))
     await play(meter(Script(answer("a", report=untold)), charges))
     assert [(charge.cost, charge.priced) for charge in charges] == [(Decimal("0.5"), True), (None, False)]
+
+
+async def test_where_nobody_was_asked_nothing_is_charged() -> None:
+    charges: list[Charge] = []
+    with pytest.raises(ReplyFailed):
+        await play(meter(Script([failed("invalid_request")]), charges))
+    await play(meter(Script(answer("nothing to pay")), charges))
+    assert charges == []
 
 
 def charge(outcome: str, report: Report, cost: str | None = None, slug: str = "a/b", *, priced: bool = False) -> Charge:
