@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -60,15 +61,11 @@ class ToolNames:
         return known
 
     def _alias(self, name: str) -> str:
-        for salt in range(1 << 16):
-            digest = hashlib.sha256(f"{salt or ''}{name}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
-            stem = _ILLEGAL.sub("_", name)[: MOST - 12]
-            if not stem[:1].isalpha() and stem[:1] != "_":
-                stem = f"t{stem}"
-            alias = f"{stem}_{digest}"
-            if alias not in self._real and alias not in self._client:
-                return alias
-        raise AssertionError("65536 hashes collided")
+        stem = _ILLEGAL.sub("_", name)[: MOST - 12]
+        if not stem[:1].isalpha() and stem[:1] != "_":
+            stem = f"t{stem}"
+        aliases = (f"{stem}_{_digest(name, salt)}" for salt in itertools.count())
+        return next(alias for alias in aliases if alias not in self._real and alias not in self._client)
 
     def client(self, name: str) -> str:
         """The client's name for one that the host used; a name that nobody knows stays as it is."""
@@ -95,6 +92,10 @@ class ToolNames:
         if self._ids == "nine" and not _NINE.fullmatch(call_id):
             return _nine(call_id)
         return call_id
+
+
+def _digest(name: str, salt: int) -> str:
+    return hashlib.sha256(f"{salt or ''}{name}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def _pack(text: str) -> str:

@@ -26,6 +26,8 @@ _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 """Keywords whose value is a list of schemas."""
 _COMBINATORS: Final = ("anyOf", "oneOf", "allOf")
 
+_NOT_AT_ROOT: Final = frozenset({"enum", "const", "not", "items", "nullable"})
+
 _GEMINI_KEYWORDS: Final = frozenset({
     "type",
     "format",
@@ -68,6 +70,7 @@ def _mended_root(schema: dict[str, Any]) -> dict[str, Any]:
     if any(isinstance(root.get(key), list) for key in _COMBINATORS):
         root = _merged_branches(root, schema)
     properties = root.get("properties")
+    root = {key: value for key, value in root.items() if key not in _NOT_AT_ROOT}
     return {**root, "type": "object", "properties": properties if isinstance(properties, dict) else {}}
 
 

@@ -34,7 +34,7 @@ FIELDS = {
     "finish": "stop tool_calls length content_filter error cut",
     "stream": "G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 G12 G13 chunks tool_call_identity reasoning",
     "error": "400 overflow 401 402 403 404 408 413 429 500 503 other never_leaks body headers",
-    "endpoint": "models model model_shape count_tokens root elsewhere wrong_method",
+    "endpoint": "models model model_shape count_tokens",
 }
 
 ROWS = frozenset(f"{section} {name}" for section, names in FIELDS.items() for name in names.split())
@@ -42,7 +42,42 @@ ROWS = frozenset(f"{section} {name}" for section, names in FIELDS.items() for na
 SHOWN: dict[str, list[str]] = {}
 """Row → tests that show it, filled as the test modules are imported."""
 
-ELSEWHERE: dict[str, str] = {}
+_STREAM = "translate/test_stream.py::"
+_EVENTS = "wire/test_events.py::"
+_GRAMMAR = "translate/test_stream_properties.py::test_the_grammar_holds_for_any_chunks_and_any_stop"
+
+ELSEWHERE: dict[str, str] = {
+    "answer id": _EVENTS + "test_a_whole_stream_folds_into_the_message_it_tells",
+    "answer model": _EVENTS + "test_a_whole_stream_folds_into_the_message_it_tells",
+    "answer content": _STREAM + "test_reasoning_text_and_calls_become_blocks_of_their_own",
+    "answer stop_reason": _STREAM + "test_the_stop_reason",
+    "answer stop_sequence": _STREAM + "test_a_stop_sequence_is_named_when_there_was_only_one",
+    "answer stop_details": _STREAM + "test_a_refusal_is_text_with_its_own_reason",
+    "answer usage": "wire/test_openai.py::test_usage",
+    "answer container": _EVENTS + "test_an_event_is_written_as_the_api_writes_it",
+    "finish stop": _STREAM + "test_the_stop_reason",
+    "finish tool_calls": _STREAM + "test_the_stop_reason",
+    "finish length": _STREAM + "test_a_full_window_is_told_apart_from_the_output_limit",
+    "finish content_filter": _STREAM + "test_a_refusal_is_text_with_its_own_reason",
+    "finish error": _STREAM + "test_a_finish_reason_error_without_an_error_object",
+    "finish cut": _STREAM + "test_a_cut_answer_is_a_failure_and_closes_what_is_open",
+    "stream G1": _EVENTS + "test_an_event_is_written_as_the_api_writes_it",
+    "stream G2": _STREAM + "test_the_start_is_held_back_until_there_is_a_block",
+    "stream G3": _GRAMMAR,
+    "stream G4": _GRAMMAR,
+    "stream G5": _EVENTS + "test_an_event_is_written_as_the_api_writes_it",
+    "stream G6": _STREAM + "test_a_signature_alone_belongs_to_the_text_before_it",
+    "stream G7": _STREAM + "test_a_call_of_any_shape",
+    "stream G8": _STREAM + "test_usage_may_come_anywhere",
+    "stream G9": _STREAM + "test_nothing_is_said_after_the_end",
+    "stream G10": _STREAM + "test_an_error_inside_the_stream_ends_it",
+    "stream G11": _EVENTS + "test_an_event_is_written_as_the_api_writes_it",
+    "stream G12": _GRAMMAR,
+    "stream G13": _STREAM + "test_links_follow_the_text_once_each",
+    "stream chunks": "wire/test_openai.py::test_a_chunk_of_any_shape_is_read",
+    "stream tool_call_identity": _STREAM + "test_a_call_of_any_shape",
+    "stream reasoning": _STREAM + "test_details_and_plain_text_that_tell_the_same_are_shown_once",
+}
 """Row → `path/from/tests.py::function` for rows that belong to other parts."""
 
 

@@ -72,6 +72,7 @@ def test_combinators_at_the_root_are_merged_into_one_object() -> None:
         ({"const": 3, "type": "integer"}, {"type": "integer", "description": "One of: 3."}),
         ({"enum": [1, 2], "description": "N."}, {"description": "N. One of: 1, 2."}),
         ({"enum": ["a", None]}, {"enum": ["a"], "type": "string", "nullable": True}),
+        ({"enum": [], "type": "string"}, {"type": "string"}),
         ({"enum": "broken", "type": "string"}, {"type": "string"}),
         (
             {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9},

@@ -174,6 +174,8 @@ def test_tools_known_by_type_alone_are_written_out(type_: str, name: str, argume
     assert function["name"] == name
     assert function["description"].endswith("The screen is 800 x 600 pixels.")
     assert arguments <= set(function["parameters"]["properties"])
+    unsized = chat(body(tools=[{"type": type_, "name": name}]))["tools"][0]["function"]
+    assert function["description"] == f"{unsized['description']} The screen is 800 x 600 pixels."
 
 
 @shows("tool web_search", "tool other_server_tools", "tool toolsets", "tool unknown")
