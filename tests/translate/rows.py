@@ -34,7 +34,7 @@ FIELDS = {
     "finish": "stop tool_calls length content_filter error cut",
     "stream": "G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 G12 G13 chunks tool_call_identity reasoning",
     "error": "400 overflow 401 402 403 404 408 413 429 500 503 other never_leaks body headers",
-    "endpoint": "models model model_shape count_tokens",
+    "endpoint": "models model model_shape count_tokens root elsewhere wrong_method",
 }
 
 ROWS = frozenset(f"{section} {name}" for section, names in FIELDS.items() for name in names.split())
@@ -44,9 +44,13 @@ SHOWN: dict[str, list[str]] = {}
 
 _STREAM = "translate/test_stream.py::"
 _EVENTS = "wire/test_events.py::"
+_DOOR = "proxy/test_app.py::test_what_is_not_there_says_so_in_the_apis_shape"
 _GRAMMAR = "translate/test_stream_properties.py::test_the_grammar_holds_for_any_chunks_and_any_stop"
 
 ELSEWHERE: dict[str, str] = {
+    "endpoint root": "proxy/test_app.py::test_health_is_public_and_says_little",
+    "endpoint elsewhere": _DOOR,
+    "endpoint wrong_method": _DOOR,
     "answer id": _EVENTS + "test_a_whole_stream_folds_into_the_message_it_tells",
     "answer model": _EVENTS + "test_a_whole_stream_folds_into_the_message_it_tells",
     "answer content": _STREAM + "test_reasoning_text_and_calls_become_blocks_of_their_own",
