@@ -24,6 +24,12 @@ TOKEN = "claude-or-session-token"
 NO_PROXY = "claude-or-no-proxy"
 """Stands for the merged list of hosts that no HTTP proxy may see."""
 
+CAP = 200_000
+"""Above this window the client complains on stderr, in print mode, that it cannot enforce the switch for an id it does not know.
+
+Print mode has no `/model` that could fall into the million-token trap, and `--model` is translated, so there it can go.
+"""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 MARK = "CLAUDE_OR_SESSION"
@@ -62,7 +68,8 @@ def pinned(facts: Facts) -> dict[str, str]:
     variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = str(facts["window"])
     variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(facts["output"])
     if facts["window"] < 1_000_000:
-        variables["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
+        if not (facts["printing"] and facts["window"] > CAP and not facts["known_to_client"]):
+            variables["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
         if facts["known_to_client"]:
             # The window variable is ignored for ids that the client knows; this one is not.
             variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(facts["window"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from claude_or.config.names import bare
 from claude_or.config.schema import Settings
 from claude_or.routing.names import resolve, roles
 
@@ -32,13 +33,17 @@ KNOWN_TO_CLIENT = "claude-"
 UNKNOWN_MARK = "~"
 """… unless it begins so."""
 
+TIERS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default"})
+"""The client's words for models; `opusplan` means two of them and stays."""
+
 LimitsOf = Callable[[str], tuple[int | None, int | None]]
 
 
-def facts_of(settings: Settings, limits_of: LimitsOf) -> dict[str, Any]:
+def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False) -> dict[str, Any]:
     """The facts that `session/environment.py` needs, fit for `marshal`.
 
-    `limits_of` gives window and output limit of a slug in tokens, None when unknown. `assumed` lists slugs whose window is a guess.
+    `limits_of` gives window and output limit of a slug in tokens, None when unknown. `printing` is print mode. `assumed` lists
+    slugs whose window is a guess.
     """
     chosen = roles(settings)
     shown = {str(role): _shown(choice) for role, choice in chosen.items()}
@@ -55,6 +60,7 @@ def facts_of(settings: Settings, limits_of: LimitsOf) -> dict[str, Any]:
         "output": told_output(window, min(outputs, default=USUAL_OUTPUT)),
         "assumed": [slug for slug, known in windows.items() if not known],
         "known_to_client": any(KNOWN_TO_CLIENT in slug and not slug.startswith(UNKNOWN_MARK) for slug in shared),
+        "printing": printing,
         "tool_search": settings.client.tool_search,
         "nonessential_traffic": settings.client.nonessential_traffic,
         "auto_mode": settings.client.auto_mode,
@@ -69,11 +75,17 @@ def told_output(window: int, output: int) -> int:
 
 
 def model_argument(settings: Settings) -> Callable[[str], str]:
-    """How a `--model` value is translated: aliases of ours become slugs, everything else is the client's or the proxy's."""
-    aliases = settings.aliases
+    """How a `--model` value is translated: aliases of ours and the tiers become what is shown to the client, the rest stays.
+
+    A tier must not stay: the client turns `opus` into the slug *with* its window suffix, and then assumes a million tokens.
+    """
 
     def translate(value: str) -> str:
-        return resolve(value, settings).slug if value in aliases else value
+        name = bare(value)
+        if name not in settings.aliases and name.lower() not in TIERS:
+            return value
+        found = resolve(name, settings)
+        return found.slug if found.host == "openrouter" else f"{found.host}:{found.slug}"
 
     return translate
 

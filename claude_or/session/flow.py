@@ -12,7 +12,7 @@ import sys
 import time
 
 from claude_or.errors import EXIT_PROXY, EXIT_USAGE, ClaudeOrError
-from claude_or.session.arguments import Arguments, rewrite, value_of
+from claude_or.session.arguments import Arguments, prints, rewrite, value_of
 from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian
 from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
 from claude_or.session.plan import LaunchPlan, launch_plan
@@ -84,7 +84,9 @@ def run_session(arguments: Arguments, environ: dict[str, str]) -> int:
     from claude_or.config.folders import cache_folder
 
     session = Session(environ, arguments)
-    session.plan = launch_plan(environ, os.getcwd(), arguments.ours, cache_folder(environ))
+    session.plan = launch_plan(
+        environ, os.getcwd(), arguments.ours, cache_folder(environ), printing=prints(arguments.theirs)
+    )
     try:
         session.key = _key(session)
     except ClaudeOrError:

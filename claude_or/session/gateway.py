@@ -135,6 +135,7 @@ class Gateway:
             await asyncio.sleep(LOG_STEP)
             if self.house.open_requests or self.house.served:
                 break
+        await asyncio.to_thread(__import__, "structlog")  # in a thread: open streams must not stall meanwhile
         try:
             log.configure(self.log_path, level=self.settings.log_level, secrets=self._secrets)
         except OSError:

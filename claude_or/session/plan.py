@@ -61,20 +61,23 @@ class LaunchPlan:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def launch_plan(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str) -> LaunchPlan:
-    """The plan of this launch. Raises `ClaudeOrError` for a mistake in the configuration."""
+def launch_plan(
+    environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str, *, printing: bool = False
+) -> LaunchPlan:
+    """The plan of this launch; `printing` is print mode. Raises `ClaudeOrError` for a mistake in the configuration."""
     key = (
         FORMAT,
         __version__,
         cwd,
         sorted(ours.items()),
+        printing,
         [(name, environ.get(name, "")) for name in VARIABLES],
     )
     path = f"{cache_folder}/launch-{zlib.crc32(repr(key).encode()):08x}"
     found = _read(path, key)
     if found is not None:
         return LaunchPlan(found)
-    plan, files = _computed(environ, cwd, ours, cache_folder)
+    plan, files = _computed(environ, cwd, ours, cache_folder, printing=printing)
     _write(path, key, plan.plain(), files)
     return plan
 
@@ -116,7 +119,7 @@ def seen(path: str) -> tuple[int, int]:
 
 
 def _computed(
-    environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str
+    environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str, *, printing: bool
 ) -> tuple[LaunchPlan, list[tuple[str, int, int]]]:
     """Load and check everything. The heavy imports of a launch that found no cache."""
     import msgspec
@@ -142,10 +145,10 @@ def _computed(
     windows_file = f"{cache_folder}/{FILE}"
     base_url = loaded.settings.openrouter.base_url
     windows = read_windows(windows_file, base_url)
-    facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug))
+    facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
     if facts["assumed"] and _fetch_listing(environ, loaded.settings, cache_folder):
         windows = read_windows(windows_file, base_url)
-        facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug))
+        facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
     plan = LaunchPlan({
         "facts": facts,
         "settings_text": msgspec.json.encode(settings_of(facts)).decode(),

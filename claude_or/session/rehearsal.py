@@ -9,7 +9,7 @@ import sys
 from claude_or.config.key import find_key
 from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_OK, ClaudeOrError
-from claude_or.session.arguments import Arguments, rewrite, value_of
+from claude_or.session.arguments import Arguments, prints, rewrite, value_of
 from claude_or.session.claude import find_claude
 from claude_or.session.environment import NO_PROXY, TOKEN, URL, filled, merged, no_proxy_of
 from claude_or.session.facts import model_argument
@@ -26,7 +26,7 @@ def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
     from claude_or.config.folders import cache_folder
 
     ours = {name: value for name, value in arguments.ours.items() if name != "--dry-run"}
-    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ))
+    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ), printing=prints(arguments.theirs))
     settings = from_plain(plan.settings)
     theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model_argument(settings))
     lines = [

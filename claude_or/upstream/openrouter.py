@@ -41,7 +41,7 @@ LEFTOVER_S: Final = 1.0
 """How long the end of a finished answer is waited for, in the background, to use its connection again."""
 
 ATTRIBUTION: Final = {
-    "HTTP-Referer": "https://pypi.org/project/claude-or/",
+    "HTTP-Referer": "https://github.com/claude-or/claude-or",
     "X-OpenRouter-Title": "claude-or",
     "X-OpenRouter-Categories": "cli-agent",
 }

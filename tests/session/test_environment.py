@@ -24,7 +24,13 @@ from claude_or.session.environment import (
 )
 from claude_or.session.facts import facts_of
 
-LIMITS = {"a/big": (200_000, 64_000), "a/small": (131_072, 8_192), "a/huge": (1_048_576, 128_000)}
+LIMITS = {
+    "a/big": (200_000, 64_000),
+    "a/small": (131_072, 8_192),
+    "a/huge": (1_048_576, 128_000),
+    "a/wide": (400_000, 128_000),
+    "anthropic/claude-wide": (400_000, 128_000),
+}
 
 
 def facts(models: Models, client: Client | None = None) -> dict[str, Any]:
@@ -53,6 +59,16 @@ def test_the_window_told_is_that_of_the_models_that_share_the_history() -> None:
 def test_the_million_switch_is_off_only_below_a_million() -> None:
     assert variables()["CLAUDE_CODE_DISABLE_1M_CONTEXT"] == "1"
     assert "CLAUDE_CODE_DISABLE_1M_CONTEXT" not in variables(Models(big="a/huge"))
+
+
+def test_print_mode_is_spared_a_switch_that_the_client_could_not_enforce() -> None:
+    def switch(models: Models) -> str | None:
+        found = facts_of(Settings(models=models), lambda slug: LIMITS.get(slug, (None, None)), printing=True)
+        return pinned(found).get("CLAUDE_CODE_DISABLE_1M_CONTEXT")
+
+    assert switch(Models(big="a/wide")) is None
+    assert switch(Models(big="a/big")) == "1"
+    assert switch(Models(big="anthropic/claude-wide")) == "1"
 
 
 def test_a_model_that_the_client_knows_gets_its_window_another_way() -> None:

@@ -7,7 +7,7 @@ import marshal
 import pytest
 
 from claude_or.config.schema import Models, Settings
-from claude_or.session.facts import ASSUMED_WINDOW, facts_of, told_output
+from claude_or.session.facts import ASSUMED_WINDOW, facts_of, model_argument, told_output
 
 
 def trigger(window: int, output: int) -> int:
@@ -66,3 +66,21 @@ def test_facts_are_fit_for_the_launch_cache() -> None:
     facts = facts_of(Settings(), lambda _: (None, None))
 
     assert marshal.loads(marshal.dumps(facts)) == facts
+
+
+@pytest.mark.parametrize(
+    ("value", "translated"),
+    [
+        ("opus", "x/big"),
+        ("opus[1m]", "x/big"),
+        ("haiku", "x/small"),
+        ("gpt", "openai/gpt-9"),
+        ("opusplan", "opusplan"),
+        ("other/model", "other/model"),
+        ("claude-opus-9", "claude-opus-9"),
+    ],
+)
+def test_a_tier_named_by_the_user_is_a_slug_for_the_client(value: str, translated: str) -> None:
+    settings = Settings(models=Models(big="x/big", small="x/small"), aliases={"gpt": "openai/gpt-9"})
+
+    assert model_argument(settings)(value) == translated

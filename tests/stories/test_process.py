@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -156,9 +157,8 @@ async def test_nothing_is_left_after_a_session(world: World) -> None:
     assert world.run_folders == []
     assert not Path(told["settings_path"]).exists()
     port = urlsplit(told["environment"]["ANTHROPIC_BASE_URL"]).port
-    with socket.socket() as again:
-        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of the session may linger
-        again.bind(("127.0.0.1", port or 0))
+    with socket.socket() as visitor:
+        assert visitor.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 async def test_only_our_own_folders_appear_in_the_home(world: World) -> None:
