@@ -23,7 +23,6 @@ from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
 from claude_or.upstream.openrouter import OpenRouter
-from claude_or.upstream.scripted import ScriptedReplier
 
 if TYPE_CHECKING:
     import socket
@@ -114,6 +113,8 @@ class Gateway:
 
     def _replier_for(self, plan: Plan) -> Replier:
         if self._host is None:
+            from claude_or.upstream.scripted import ScriptedReplier  # the demo's alone
+
             leaf = ScriptedReplier(folder=self._scratch)
             return Meter(inner=leaf, route=plan.routes[0], charge=self.tally.add)
         parts = Parts(

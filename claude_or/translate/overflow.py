@@ -24,76 +24,69 @@ _N: Final = r"(?P<{}>\d[\d,_.]*)"
 _ASKED: Final = _N.format("asked")
 _LIMIT: Final = _N.format("limit")
 
-_WITH_FIGURES: Final = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        # Anthropic
-        rf"prompt is too long:? {_ASKED} tokens > {_LIMIT}",
-        rf"exceed context limit: {_ASKED} \+ (?P<more>\d+) > {_LIMIT}",
-        # vLLM, when the output limit is what does not fit
-        rf"maximum context length is {_LIMIT} tokens and your request has {_ASKED} input tokens",
-        # OpenAI, DeepSeek, OpenRouter, vLLM, Azure
-        rf"maximum context length (?:is|of) {_LIMIT}(?: tokens)?.*?(?:requested|resulted in|contains?|has|used)(?: about| approximately)? {_ASKED}(?: input)? tokens",
-        rf"maximum prompt length is {_LIMIT} but the request contains {_ASKED}",
-        rf"\(length {_ASKED}\) is longer than the maximum model length of {_LIMIT}",
-        rf"input length \({_ASKED}\) exceeds (?:the )?model'?s? maximum context length \({_LIMIT}\)",
-        # Google
-        rf"input token count \(?{_ASKED}\)? exceeds the maximum number of (?:input )?tokens allowed \(?{_LIMIT}",
-        # Mistral
-        rf"prompt contains {_ASKED} tokens.*?too large for model with {_LIMIT} maximum context",
-        # Fireworks
-        rf"prompt is too long: {_ASKED}, model maximum context length: {_LIMIT}",
-        # Moonshot
-        rf"exceeded model token limit:? {_LIMIT} \(requested:? {_ASKED}",
-        # llama.cpp, LM Studio
-        rf"request \({_ASKED} tokens\) exceeds the available context size \({_LIMIT}",
-        rf"keep the first {_ASKED} tokens when context.*?context length of only {_LIMIT}",
-        # Together, text-generation-inference
-        rf"must be <= {_LIMIT}\. given: {_ASKED} `?inputs`?",
-        rf"must have less than {_LIMIT} tokens\. given: {_ASKED}",
-        # Cohere
-        rf"cannot exceed {_LIMIT} - received {_ASKED}",
-        # Cerebras
-        rf"current length is {_ASKED} while limit is {_LIMIT}",
-        # GitHub, xAI and other gateways
-        rf"(?:prompt )?token count(?: of)? {_ASKED} exceeds the (?:limit|maximum)(?: of)? {_LIMIT}",
-        rf"(?:prompt|input|request) (?:has|of|with) {_ASKED} tokens.*?(?:exceeds?|limit|maximum).*?{_LIMIT} tokens",
-    )
+# Patterns stay text until the first error: compiling them costs more than importing the rest of this package, at every launch.
+_FLAGS: Final = re.IGNORECASE | re.DOTALL
+_WITH_FIGURES: Final = (
+    # Anthropic
+    rf"prompt is too long:? {_ASKED} tokens > {_LIMIT}",
+    rf"exceed context limit: {_ASKED} \+ (?P<more>\d+) > {_LIMIT}",
+    # vLLM, when the output limit is what does not fit
+    rf"maximum context length is {_LIMIT} tokens and your request has {_ASKED} input tokens",
+    # OpenAI, DeepSeek, OpenRouter, vLLM, Azure
+    rf"maximum context length (?:is|of) {_LIMIT}(?: tokens)?.*?(?:requested|resulted in|contains?|has|used)(?: about| approximately)? {_ASKED}(?: input)? tokens",
+    rf"maximum prompt length is {_LIMIT} but the request contains {_ASKED}",
+    rf"\(length {_ASKED}\) is longer than the maximum model length of {_LIMIT}",
+    rf"input length \({_ASKED}\) exceeds (?:the )?model'?s? maximum context length \({_LIMIT}\)",
+    # Google
+    rf"input token count \(?{_ASKED}\)? exceeds the maximum number of (?:input )?tokens allowed \(?{_LIMIT}",
+    # Mistral
+    rf"prompt contains {_ASKED} tokens.*?too large for model with {_LIMIT} maximum context",
+    # Fireworks
+    rf"prompt is too long: {_ASKED}, model maximum context length: {_LIMIT}",
+    # Moonshot
+    rf"exceeded model token limit:? {_LIMIT} \(requested:? {_ASKED}",
+    # llama.cpp, LM Studio
+    rf"request \({_ASKED} tokens\) exceeds the available context size \({_LIMIT}",
+    rf"keep the first {_ASKED} tokens when context.*?context length of only {_LIMIT}",
+    # Together, text-generation-inference
+    rf"must be <= {_LIMIT}\. given: {_ASKED} `?inputs`?",
+    rf"must have less than {_LIMIT} tokens\. given: {_ASKED}",
+    # Cohere
+    rf"cannot exceed {_LIMIT} - received {_ASKED}",
+    # Cerebras
+    rf"current length is {_ASKED} while limit is {_LIMIT}",
+    # GitHub, xAI and other gateways
+    rf"(?:prompt )?token count(?: of)? {_ASKED} exceeds the (?:limit|maximum)(?: of)? {_LIMIT}",
+    rf"(?:prompt|input|request) (?:has|of|with) {_ASKED} tokens.*?(?:exceeds?|limit|maximum).*?{_LIMIT} tokens",
 )
 
-_WITH_LIMIT: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"maximum context length (?:is|of) {_LIMIT}",
-        rf"range of input length should be \[\d+, ?{_LIMIT}\]",
-        rf"exceeds? the (?:model'?s? )?(?:maximum )?context (?:window|length|size) of {_LIMIT}",
-        rf"context (?:window|length) (?:is|of) (?:only )?{_LIMIT} tokens",
-    )
+_WITH_LIMIT: Final = (
+    rf"maximum context length (?:is|of) {_LIMIT}",
+    rf"range of input length should be \[\d+, ?{_LIMIT}\]",
+    rf"exceeds? the (?:model'?s? )?(?:maximum )?context (?:window|length|size) of {_LIMIT}",
+    rf"context (?:window|length) (?:is|of) (?:only )?{_LIMIT} tokens",
 )
 
-_WITHOUT_FIGURES: Final = re.compile(
-    "|".join((
-        r"prompt is too long",
-        r"prompt too long",
-        r"input is too long for requested model",
-        r"input tokens? exceeded",
-        r"number of input tokens exceeds",
-        r"too many input tokens",
-        r"too many tokens: (?:total number|size limit)",
-        r"prompt exceeds max length",
-        r"input length exceeds (?:the )?(?:maximum )?context length",
-        r"exceed(?:s|ed)? (?:the )?(?:available |maximum |max |model'?s? )*context (?:size|length|window|limit)",
-        r"context(?: |_)(?:length|window)(?: |_)(?:was |is |has been )?exceed(?:ed|s)",
-        r"context window exceeds limit",
-        r"exceeds? the maximum number of (?:input )?tokens",
-        r"tokens to keep from the initial prompt is greater than the context length",
-        r"reduce the length of (?:the|your) (?:messages|prompt|input)",
-        r"input (?:or output )?(?:tokens? )?exceeds (?:the )?(?:context|token) limit",
-        r"larger than the (?:model'?s? )?(?:maximum )?context",
-        r"conversation is too long",
-    )),
-    re.IGNORECASE,
-)
+_WITHOUT_FIGURES: Final = "|".join((
+    r"prompt is too long",
+    r"prompt too long",
+    r"input is too long for requested model",
+    r"input tokens? exceeded",
+    r"number of input tokens exceeds",
+    r"too many input tokens",
+    r"too many tokens: (?:total number|size limit)",
+    r"prompt exceeds max length",
+    r"input length exceeds (?:the )?(?:maximum )?context length",
+    r"exceed(?:s|ed)? (?:the )?(?:available |maximum |max |model'?s? )*context (?:size|length|window|limit)",
+    r"context(?: |_)(?:length|window)(?: |_)(?:was |is |has been )?exceed(?:ed|s)",
+    r"context window exceeds limit",
+    r"exceeds? the maximum number of (?:input )?tokens",
+    r"tokens to keep from the initial prompt is greater than the context length",
+    r"reduce the length of (?:the|your) (?:messages|prompt|input)",
+    r"input (?:or output )?(?:tokens? )?exceeds (?:the )?(?:context|token) limit",
+    r"larger than the (?:model'?s? )?(?:maximum )?context",
+    r"conversation is too long",
+))
 
 _CODES: Final = frozenset({
     "context_length_exceeded",
@@ -125,14 +118,14 @@ def overflow_in(
 
 def _read(text: str, fields: dict[str, Any]) -> Overflow | None:
     for pattern in _WITH_FIGURES:
-        if found := pattern.search(text):
+        if found := re.search(pattern, text, _FLAGS):
             more = found.groupdict().get("more")
             asked = _number(found["asked"]) + (_number(more) if more else 0)
             return Overflow(asked, _number(found["limit"]))
     for pattern in _WITH_LIMIT:
-        if found := pattern.search(text):
+        if found := re.search(pattern, text, _FLAGS):
             return Overflow(None, _number(found["limit"]))
-    if _WITHOUT_FIGURES.search(text):
+    if re.search(_WITHOUT_FIGURES, text, _FLAGS):
         asked, limit = fields.get("n_prompt_tokens"), fields.get("n_ctx")
         return Overflow(asked if isinstance(asked, int) else None, limit if isinstance(limit, int) else None)
     return None
