@@ -45,6 +45,8 @@ class House:
     """Bytes of a request's body, as sent and as decoded."""
     body_seconds: float = 60.0
     """How long a body may take to arrive."""
+    whole_seconds: float = 340.0
+    """How long an answer that is not streamed may take. Claude Code waits some 360 s for a head, then it goes and repeats."""
     most_requests: int = 1_500
     """Requests answered at the same time; more are told to come back."""
     open_requests: int = 0

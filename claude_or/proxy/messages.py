@@ -7,6 +7,7 @@ It runs inside the door of `app.py`, which has checked who asks and turns what i
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -58,16 +59,31 @@ async def answer_messages(request: web.Request, house: House, request_id: str) -
             if ask.request.stream:
                 response, ending = await _stream(request, ask, house)
             else:
-                response, ending = (
-                    json_answer(await whole_message(house.replier_for(ask.plan), ask), request_id),
-                    "whole",
-                )
+                response, ending = json_answer(await _whole(ask, house), request_id), "whole"
         except ReplyFailed as failed:
             ending = failed.failure.kind
             raise
         finally:
             _log.info("request over", ending=ending, seconds=round(house.clock() - started, 3))
     return response
+
+
+async def _whole(ask: Ask, house: House) -> dict[str, Any]:
+    """The answer in one piece, in the time that a client waits for a head which no ping can replace."""
+    try:
+        async with asyncio.timeout(house.whole_seconds):
+            return await whole_message(house.replier_for(ask.plan), ask)
+    except TimeoutError:
+        raise ReplyFailed(
+            Failure(
+                kind="timeout",
+                status=504,
+                type="timeout_error",
+                message=f"No whole answer in {house.whole_seconds:g} s; a stream may take longer.",
+                # Ten more waits of this length would be an hour of calls that nobody reads.
+                should_retry=False,
+            )
+        ) from None
 
 
 async def _stream(request: web.Request, ask: Ask, house: House) -> tuple[web.StreamResponse, str]:

@@ -1,10 +1,10 @@
 """The only place that says which wrappers an answer passes and in which order.
 
-    Fallback( route → Meter( ChatReplier ) , route → … )
+    Once( Fallback( route → Guarded( Meter( ChatReplier ) ) , route → … ) )
 
 Wrappers that depend on a model's abilities stand inside the fallback, which may change the model; the meter stands innermost and
-sees every call. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
-must last longer than a request (the tally, the pool) is in `Parts`.
+sees every call; a breaker stands around it, since a call that is not made costs nothing. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
+must last longer than a request (the tally, the pool, the breakers) is in `Parts`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from claude_or.config.schema import Settings
+from claude_or.reply.breaker import Breakers, Guarded
 from claude_or.reply.fallback import Fallback
 from claude_or.reply.meter import Charge, Meter
+from claude_or.reply.once import Once, Requests
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
@@ -40,18 +42,24 @@ class Parts:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random.random
+    breakers: Breakers = field(default_factory=Breakers)
+    requests: Requests = field(default_factory=Requests)
 
 
 def assemble(plan: Plan, parts: Parts) -> Replier:
     """Who answers a request of this plan. Raises `KeyError` for a route to a host that is not there."""
     limits = parts.settings().limits
-    return Fallback(
-        routes=[(route, _metered(route, parts)) for route in plan.routes],
+    fallback = Fallback(
+        routes=[
+            (route, Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers))
+            for route in plan.routes
+        ],
         attempts=limits.attempts,
         sleep=parts.sleep,
         clock=parts.clock,
         random=parts.random,
     )
+    return Once(inner=fallback, requests=parts.requests)
 
 
 def _metered(route: Route, parts: Parts) -> Replier:

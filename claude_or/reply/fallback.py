@@ -2,7 +2,8 @@
 
 The client repeats failed requests too (ten times, up to some minutes, visibly), so this stays short: it takes care of what is
 over in seconds. A host that asks for a longer wait is not waited for; its `Retry-After` goes to the client, which then waits
-instead of us. One repair is known: a balance that affords fewer tokens than were asked for is asked for fewer.
+instead of us. A host that was silent for so long that no further attempt is made is not worth ten more such waits either, so
+the client is told not to repeat. One repair is known: a balance that affords fewer tokens than were asked for is asked for fewer.
 """
 
 from __future__ import annotations
@@ -82,13 +83,22 @@ class Fallback:
                     if delay is None:
                         if place < last and failure.kind in MOVED_ON:
                             break
-                        raise
+                        raise self._last_word(failed, deadline) from failed
                 await self.sleep(delay)
                 attempt += 1
+
+    def _last_word(self, failed: ReplyFailed, deadline: float) -> ReplyFailed:
+        failure = failed.failure
+        if failure.kind != "timeout" or failure.should_retry is not None or self.clock() <= deadline:
+            return failed
+        return ReplyFailed(msgspec.structs.replace(failure, should_retry=False), report=failed.report)
 
     def _delay(self, failure: Failure, attempt: int, deadline: float) -> float | None:
         """Seconds until the next attempt on this route; None when there is none."""
         if failure.kind not in RETRIED or failure.should_retry is False or attempt >= self.attempts:
+            return None
+        if failure.cause == "route_resting":
+            # Waiting is the client's part: it shows that it waits, and its user may choose another model meanwhile.
             return None
         delay = min(FIRST_DELAY_S * GROWTH ** (attempt - 1), LONGEST_DELAY_S)
         # Never sooner than the host asks, spread so that many sessions do not come back at once.

@@ -18,7 +18,9 @@ from claude_or.errors import EXIT_PROXY, ClaudeOrError
 from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
 from claude_or.reply.assemble import Parts, assemble
+from claude_or.reply.breaker import Breakers
 from claude_or.reply.meter import Meter, Tally
+from claude_or.reply.once import Requests
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
@@ -66,6 +68,8 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._host: OpenRouter | None = None
         self._secrets = tuple(secret for secret in (key, token, control_token) if secret)
+        self._breakers = Breakers()
+        self._requests = Requests()
         self._background: set[asyncio.Task[None]] = set()
         self.house = House(
             token=token,
@@ -75,6 +79,7 @@ class Gateway:
             replier_for=self._replier_for,
             tally=self.tally,
             on_fatal=on_fatal,
+            status=lambda: {"troubled_routes": self._breakers.told()},
         )
 
     async def __aenter__(self) -> Self:
@@ -122,6 +127,8 @@ class Gateway:
             settings=lambda: self.settings,
             catalog=lambda: self._catalog,
             charge=self.tally.add,
+            breakers=self._breakers,
+            requests=self._requests,
         )
         return assemble(plan, parts)
 

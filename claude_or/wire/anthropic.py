@@ -32,8 +32,10 @@ FailureKind = Literal[
 ]
 """What went wrong, independent of its spelling: the fallback, the breaker and the meter decide by it."""
 
-FailureCause = Literal["", "reasoning_rejected", "free_limit", "model_missing", "no_endpoint", "moderation"]
-"""What a caller may do something about, beyond the kind: repeat without replayed reasoning, or offer another model."""
+FailureCause = Literal[
+    "", "reasoning_rejected", "free_limit", "model_missing", "no_endpoint", "moderation", "route_resting"
+]
+"""What a caller may do something about, beyond the kind: repeat without replayed reasoning, offer another model, ask nobody."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from claude_or.config.schema import Limits, Models, Settings
 from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
 from claude_or.reply.assemble import Parts, assemble
+from claude_or.reply.breaker import Breakers
 from claude_or.reply.meter import Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog, parse_models
@@ -140,6 +141,7 @@ async def gateway(
     base_url: str | None = None,
     replier_for: Callable[[Plan], Replier] | None = None,
     sleep: Callable[[float], Awaitable[object]] = _no_sleep,
+    breakers: Breakers | None = None,
     **house: Any,
 ) -> AsyncGenerator[Door]:
     """A proxy before `host` (or before `base_url`). `replier_for` puts something else in the place of the reply chain."""
@@ -159,7 +161,9 @@ async def gateway(
             catalog=lambda: catalog,
             charge=tally.add,
             sleep=sleep,
+            breakers=breakers or Breakers(),
         )
+        house.setdefault("status", lambda: {"troubled_routes": parts.breakers.told()})
         made = House(
             token=TOKEN,
             control_token=CONTROL,

@@ -139,6 +139,17 @@ async def test_who_does_not_stream_gets_no_pings_but_the_status() -> None:
         assert (await door.post(prompt(stream=False))).error == (529, "overloaded_error")
 
 
+async def test_who_does_not_stream_is_told_before_it_gives_up_and_not_to_repeat() -> None:
+    script = Script([ALIVE, 30.0])
+    async with door_to(script, whole_seconds=0.2) as door:
+        began = time.monotonic()
+        answered = await door.post(prompt(stream=False))
+        assert time.monotonic() - began < 2
+        assert answered.error == (504, "timeout_error")
+        assert answered.headers["x-should-retry"] == "false"
+        assert script.open == 0
+
+
 # Committed
 
 

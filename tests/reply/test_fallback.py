@@ -130,6 +130,21 @@ async def test_no_attempt_begins_after_the_deadline() -> None:
     assert len(script.asks) == 2
 
 
+@pytest.mark.parametrize(("waited", "told"), [(DEADLINE_S + 1, False), (1.0, None)])
+async def test_who_waited_in_vain_for_long_is_told_not_to_repeat(waited: float, told: bool | None) -> None:
+    clock = Clock()
+
+    class Silent(Script):
+        async def reply(self, ask: Ask):
+            clock.now += waited
+            async for found in super().reply(ask):
+                yield found
+
+    with pytest.raises(ReplyFailed) as raised:
+        await play(fallback(clock, Silent([failed("timeout")])))
+    assert raised.value.failure.should_retry is told
+
+
 async def test_once_frames_came_nothing_is_tried_again() -> None:
     clock = Clock()
     script = Script([burst(*START), delta("half"), error_burst(failed("api"))])
