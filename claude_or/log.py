@@ -203,6 +203,27 @@ def configure(path: str, *, level: Level = "info", secrets: tuple[str, ...] = ()
             write(early_level, event, fields)
 
 
+def flush(path: str, *, level: Level = "info", secrets: tuple[str, ...] = ()) -> None:
+    """Write what waited and be done: for a session that was over before its log was opened.
+
+    The same lines as `configure` writes, without importing structlog for them. Raises `OSError` when the file cannot be made.
+    """
+    import traceback
+
+    redaction = Redaction(secrets)
+    file = LogFile(path)
+    while _waiting:
+        early_level, event, fields = _waiting.popleft()
+        if _RANK[early_level] < _RANK[level]:
+            continue
+        raised = fields.pop("exc_info", None)
+        if raised is not None:
+            fields["exception"] = "".join(traceback.format_exception(*raised)).rstrip("\n")
+        entry = _readable_time(None, early_level, {"event": event, "level": early_level, **fields})
+        file.msg(_line(None, early_level, redaction(None, early_level, entry)))
+    file.close()
+
+
 def forget() -> None:
     """Drop what waits in memory."""
     _waiting.clear()

@@ -168,3 +168,28 @@ def test_too_many_early_events_forget_the_oldest(tmp_path: Path) -> None:
     log.configure(str(tmp_path / "l"))
     numbers = [line["number"] for line in read(tmp_path / "l")]
     assert numbers == list(range(100, 2_100))
+
+
+def test_a_short_session_writes_the_same_lines_without_the_library(tmp_path: Path) -> None:
+    def speak() -> None:
+        speaker = log.get_log("x")
+        speaker.debug("too fine")
+        speaker.info("early", key=KEY, nested={"a": [TOKEN]})
+        try:
+            raise ValueError(f"refused {TOKEN}")
+        except ValueError as error:
+            speaker.error("broke", exception=error)
+
+    speak()
+    log.flush(str(tmp_path / "short"), secrets=(TOKEN,))
+    speak()
+    log.configure(str(tmp_path / "long"), secrets=(TOKEN,))
+    log.close()
+    short, long = (
+        [{name: value for name, value in line.items() if name != "timestamp"} for line in read(tmp_path / name)]
+        for name in ("short", "long")
+    )
+
+    assert [line["event"] for line in short] == ["early", "broke"]
+    assert short == long
+    assert stat.S_IMODE((tmp_path / "short").stat().st_mode) == 0o600

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 BACKGROUND_BOUND = 1.0
 """Seconds that background work gets to end when the session does."""
-LOG_STEP = 0.1
-LOG_STEPS = 30
-"""The log opens with the first request, after `LOG_STEP * LOG_STEPS` seconds at the latest."""
+LOG_AFTER = 2.0
+"""Seconds until the log file is opened; what is logged before waits in memory."""
 
 _log = log.get_log("session")
 
@@ -113,7 +112,7 @@ class Gateway:
         _log.info("session over", calls=total.calls, failures=total.failures, cost=str(total.cost))
         with suppress(OSError):
             if not log.is_configured():
-                log.configure(self.log_path, level=self.settings.log_level, secrets=self._secrets)
+                log.flush(self.log_path, level=self.settings.log_level, secrets=self._secrets)
         log.close()
 
     def _replier_for(self, plan: Plan) -> Replier:
@@ -138,11 +137,8 @@ class Gateway:
         task.add_done_callback(self._background.discard)
 
     async def _open_log(self) -> None:
-        """The log's library costs a quarter of a second, so it is loaded while the first request waits for its host."""
-        for _ in range(LOG_STEPS):
-            await asyncio.sleep(LOG_STEP)
-            if self.house.open_requests or self.house.served:
-                break
+        """The log's library costs a quarter of a second, so a session that is over before this never loads it."""
+        await asyncio.sleep(LOG_AFTER)
         await asyncio.to_thread(__import__, "structlog")  # in a thread: open streams must not stall meanwhile
         try:
             log.configure(self.log_path, level=self.settings.log_level, secrets=self._secrets)

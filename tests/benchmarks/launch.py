@@ -6,7 +6,8 @@ One fake host on 127.0.0.1 answers both the Messages API (for plain `claude`) an
 alternate, so that whatever else the machine does hits both alike; only the ratios of medians mean something.
 
 * warm: bytecode and launch cache present
-* first: an empty bytecode folder for every run, as after an install that does not compile
+* first: no bytecode of ours and of the libraries in any run, as after an install that does not compile (the standard
+  library's is there)
 * light: `--help`, `--version`, `models` against an interpreter that does nothing
 """
 
@@ -135,14 +136,28 @@ async def alternate(host: Host, claude: str, runs: int, *, cold: bool) -> dict[s
     wrapper = str(Path(sys.executable).with_name("claude-or"))
     with home() as folder:
         env = scrubbed(folder, host, claude)
+        if cold:
+            await compile_standard_library(host, [wrapper, "-p", "hi"], env, folder)
         for turn in range(runs + 1):
             for name, argv in (("plain", [claude]), ("claude-or", [wrapper])):
                 with home() as bytecode:
+                    if cold:
+                        shutil.copytree(folder / "bytecode", bytecode, dirs_exist_ok=True)
                     extra = {"PYTHONPYCACHEPREFIX": str(bytecode)} if cold else {}
                     times = await launch(host, [*argv, "-p", "hi"], {**env, **extra}, folder)
                 if turn:
                     seen[name].append(times)
     return seen
+
+
+async def compile_standard_library(host: Host, argv: list[str], env: dict[str, str], folder: Path) -> None:
+    """Leave in `folder/bytecode` what a start compiles, less the installed packages and the project."""
+    bytecode = folder / "bytecode"
+    await launch(host, argv, {**env, "PYTHONPYCACHEPREFIX": str(bytecode)}, folder)
+    project = bytecode / Path(__file__).resolve().parents[2].relative_to("/")
+    shutil.rmtree(project, ignore_errors=True)
+    for packages in bytecode.rglob("site-packages"):
+        shutil.rmtree(packages, ignore_errors=True)
 
 
 async def light(host: Host, claude: str, runs: int) -> dict[str, list[float]]:
