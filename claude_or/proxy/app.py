@@ -24,6 +24,7 @@ from claude_or.proxy.counting import count_tokens
 from claude_or.proxy.house import House
 from claude_or.proxy.messages import INTERNAL, answer_messages
 from claude_or.proxy.models import list_models, one_model
+from claude_or.proxy.patience import Connections
 from claude_or.proxy.refusals import REQUEST_ID, Refused, error_answer, json_answer, refusal
 from claude_or.routing.ask import ReplyFailed
 from claude_or.wire.anthropic import Failure
@@ -37,6 +38,7 @@ LINGER_S: Final = 1.0
 """How long the rest of a refused body is read, so that the client can read the refusal."""
 WATCH_S: Final = 2.0
 
+CONNECTIONS: Final = web.AppKey("connections", Connections)
 HOUSE: Final = web.AppKey("house", House)
 _PUBLIC: Final = frozenset({"/", "/health"})
 _log = get_log("proxy")
@@ -55,8 +57,9 @@ def make_app(house: House) -> web.Application:
         return handler
 
     # One byte more than allowed: whether a body that just reaches its limit passes depends on aiohttp's version.
-    app = web.Application(client_max_size=house.body_limit + 1, middlewares=[_door(house)])
-    app[HOUSE] = house
+    connections = Connections(house.head_seconds)
+    app = web.Application(client_max_size=house.body_limit + 1, middlewares=[_door(house, connections)])
+    app[HOUSE], app[CONNECTIONS] = house, connections
     app.router.add_post("/v1/messages", route(_one_of_many(answer_messages)))
     app.router.add_post("/v1/messages/count_tokens", route(count_tokens))
     app.router.add_get("/v1/models", route(list_models))
@@ -91,7 +94,7 @@ async def serving(app: web.Application, sock: socket.socket, *, watch: float = W
     if runner.server is None:
         raise RuntimeError("the server was not set up")
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(runner.server, sock=sock, backlog=BACKLOG)
+    server = await loop.create_server(app[CONNECTIONS].factory(runner.server), sock=sock, backlog=BACKLOG)
     watcher = asyncio.create_task(_watch(server, sock, app[HOUSE], watch))
     try:
         yield
@@ -120,13 +123,16 @@ async def _watch(server: asyncio.Server, sock: socket.socket, house: House, ever
     house.on_fatal(RuntimeError("the proxy's socket was closed"))
 
 
-def _door(house: House) -> Middleware:
+def _door(house: House, connections: Connections) -> Middleware:
     """Who may come in, and what is said when something goes wrong behind it."""
 
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = house.new_id("req")
         _request_id.set(request_id)
+        connection = connections.of(request)
+        if connection is not None:
+            connection.began()
         with bound(request_id=request_id):
             try:
                 _check(request, house)
@@ -150,6 +156,9 @@ def _door(house: House) -> Middleware:
             except Exception as bug:  # noqa: BLE001 - the boundary of one request
                 _log.error("exception in a request", exception=bug, path=request.path)
                 return error_answer(INTERNAL, request_id)
+            finally:
+                if connection is not None:
+                    connection.ended()
 
     return door
 

@@ -43,6 +43,8 @@ class House:
     clock: Callable[[], float] = time.monotonic
     body_limit: int = 32 * 1024 * 1024
     """Bytes of a request's body, as sent and as decoded."""
+    head_seconds: float = 20.0
+    """How long a request's head may take to arrive."""
     body_seconds: float = 60.0
     """How long a body may take to arrive."""
     whole_seconds: float = 340.0
