@@ -296,16 +296,30 @@ def is_configured() -> bool:
     return _sink.write is not None
 
 
-def write_crash(error: BaseException, folder: str) -> str:
-    """Write a bug's traceback, with what looks like a secret masked, into a file of its own (0600); its path, empty if it cannot be."""
+_SECRET_NAME: Final = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
+_kept: set[str] = set()
+
+
+def keep_secret(*values: str) -> None:
+    """Name secrets of this process, for reports of crashes that happen with no log open."""
+    _kept.update(values)
+
+
+def told_of_crash(error: BaseException) -> str:
+    """A traceback in which the secrets of this process and of its environment are masked."""
     import traceback
 
+    in_environment = {value for name, value in os.environ.items() if _SECRET_NAME.search(name.upper())}
+    return Redaction((*_kept, *in_environment)).text("".join(traceback.format_exception(error)))
+
+
+def write_crash(error: BaseException, folder: str) -> str:
+    """Write a bug's traceback, without secrets, into a file of its own (0600); its path, empty if it cannot be."""
     path = os.path.join(folder, f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt")
-    text = Redaction(()).text("".join(traceback.format_exception(error)))
     try:
         file = LogFile(path)
     except OSError:
         return ""
-    file.msg(text.encode("utf-8", "replace"))
+    file.msg(told_of_crash(error).encode("utf-8", "replace"))
     file.close()
     return path

@@ -136,13 +136,12 @@ def _say(error: ClaudeOrError) -> None:
 
 def _report_bug(error: Exception) -> int:
     """A bug of ours: the details go into a file, one line to the user."""
-    if os.environ.get(DEBUG_VARIABLE):
-        import traceback
-
-        traceback.print_exc()
-        return EXIT_INTERNAL
     from claude_or.config.folders import state_folder
-    from claude_or.log import write_crash
+    from claude_or.log import told_of_crash, write_crash
+
+    if os.environ.get(DEBUG_VARIABLE):
+        sys.stderr.write(told_of_crash(error))
+        return EXIT_INTERNAL
 
     path = write_crash(error, os.path.join(state_folder(os.environ), "logs"))
     _say(

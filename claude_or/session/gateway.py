@@ -69,6 +69,7 @@ class Gateway:
         self._secrets = tuple(secret for secret in (key, token, control_token) if secret)
         self._breakers = Breakers()
         self._requests = Requests()
+        log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
         self.house = House(
             token=token,
