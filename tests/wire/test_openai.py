@@ -181,7 +181,7 @@ def test_a_chunk_of_any_shape_is_read(raw: bytes, expected: ChatChunk) -> None:
         pytest.param(b'{"choices":[{"delta":{"content":"cut', id="cut"),
         pytest.param(b"[" * 100_000, id="too deep"),
         pytest.param(
-            b'{"usage":{"is_byok":3,"cost_details":' + b'{"cost_details":' * 800 + b"{}" + b"}" * 802,
+            b'{"usage":{"is_byok":3,"cost_details":' + b'{"cost_details":' * 100_000 + b"{}" + b"}" * 100_002,
             id="usage too deep",
         ),
     ],
