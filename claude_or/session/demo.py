@@ -16,11 +16,13 @@ from claude_or.config.schema import Models, Settings, to_plain
 from claude_or.session.environment import merged, pinned, settings_of
 from claude_or.session.facts import facts_of
 from claude_or.session.plan import LaunchPlan
-from claude_or.upstream.scripted import COMMAND, MODEL
+from claude_or.upstream.scripted import COMMAND, MODEL, TOUR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+WELCOME = f'claude-or demo: a scripted model, nothing leaves this machine. Ask "{TOUR}" to see tools at work.'
+"""Shown by Claude Code under its banner."""
 WINDOW = 200_000
 OUTPUT = 32_000
 ALLOWED = ("Read", "Write", "Edit", f"Bash({COMMAND})")
@@ -57,7 +59,8 @@ def demo_plan() -> LaunchPlan:
     """The launch of a demo: default settings, one model for all roles, no listing and no key."""
     settings = Settings(models=Models(big=MODEL, small=MODEL))
     facts = facts_of(settings, lambda _slug: (WINDOW, OUTPUT))
-    text = json.dumps(merged(settings_of(facts), {"permissions": {"allow": list(ALLOWED)}}))
+    demos = {"permissions": {"allow": list(ALLOWED)}, "companyAnnouncements": [WELCOME]}
+    text = json.dumps(merged(settings_of(facts), demos))
     return LaunchPlan({
         "facts": facts,
         "settings_text": text,

@@ -90,3 +90,18 @@ async def test_a_resized_window_is_redrawn(lab: Lab) -> None:
         await terminal.wait_for(lambda now: "─" * 70 in now and "─" * 71 not in now)
         await terminal.type_line("say narrow")
         await terminal.wait_for("● narrow")
+
+
+async def test_the_demo_greets_without_any_dialog_and_shows_tools_at_work(lab: Lab) -> None:
+    lab.extra |= {"OPENROUTER_API_KEY": "", "HOME": str(lab.root / "fresh")}
+    (lab.root / "fresh").mkdir()
+    async with lab.terminal("demo") as terminal:
+        greeting = await terminal.wait_for(IDLE, timeout=30)
+        assert "a scripted model" in greeting
+        await terminal.type_line("Take the tour")
+        shown = await terminal.wait_for("The program printed: Hello from claude-or", timeout=30)
+        assert "Do you want to proceed?" not in shown
+        await ready(terminal)
+        await terminal.type_line("/exit")
+        assert await terminal.exit_code() == 0
+    assert lab.host.log == []
