@@ -179,6 +179,32 @@ def doctor(
     _answer("doctor", ask, as_json=as_json)
 
 
+@app.command(rich_help_panel=CHECKS, options_metavar="[OPTIONS]", cls=_Command)
+def explain(
+    request: Annotated[
+        str, typer.Argument(metavar="REQUEST.json", help="A saved Messages request; `-` is the standard input.")
+    ],
+    big: Big = None,
+    small: Small = None,
+    profile: Profile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a saved Messages request becomes: its route and why, the request upstream, and what is lost.
+
+    Asks nobody and reads no key. Ends with code 1 when the request would be refused.
+    """
+
+    def ask() -> CommandResult:
+        import os
+
+        from claude_or.cli import explain as command
+
+        return command.explain(request, os.environ, os.getcwd(), _overrides(big, small, profile, config))
+
+    _answer("explain", ask, as_json=as_json)
+
+
 @app.command(rich_help_panel=RUN, options_metavar="[OPTIONS]", cls=_Command)
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,

@@ -29,6 +29,7 @@ Our options (they stand first; `--` ends them)
 Commands
   models                which model has which role, its window and its price
   doctor                check everything a session needs, and say how to mend it
+  explain REQUEST.json  what a saved request becomes upstream, and what is lost
   serve                 the proxy alone, until it is ended
   demo                  try it without a key, on a scripted model
   install-claude        download Claude Code into claude-or's own folder

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-COMMANDS: frozenset[str] = frozenset({"demo", "doctor", "install-claude", "models", "serve"})
+COMMANDS: frozenset[str] = frozenset({"demo", "doctor", "explain", "install-claude", "models", "serve"})

@@ -157,11 +157,11 @@ def _betas(request: web.Request) -> tuple[str, ...]:
 
 def _session_of(request: web.Request, decoded: MessagesRequest) -> tuple[str, str]:
     """The client's ids of session and subagent: from its headers, else the session from `metadata.user_id`."""
-    session = _clean(request.headers.get("x-claude-code-session-id", "")) or _session_in(decoded.extra.get("metadata"))
+    session = _clean(request.headers.get("x-claude-code-session-id", "")) or session_in(decoded.extra.get("metadata"))
     return session, _clean(request.headers.get("x-claude-code-agent-id", ""))
 
 
-def _session_in(metadata: Any) -> str:
+def session_in(metadata: Any) -> str:
     """Claude Code writes `user_id` as a JSON object in a string; older versions ended it with `_session_<id>`."""
     user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
     if not isinstance(user_id, str):

@@ -1,0 +1,170 @@
+"""`claude-or explain REQUEST.json`: what a saved Messages request becomes, without asking anybody.
+
+The route with its reason, the request as the host would get it, and what could not be carried. It rests on the listing kept last time
+and reads no key. What people see is shortened; the JSON form holds every byte.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from claude_or.cli.result import Column, CommandResult, Finding, Table, exit_code_of
+from claude_or.config.folders import cache_folder
+from claude_or.config.load import Overrides, load
+from claude_or.errors import EXIT_USAGE, ClaudeOrError
+from claude_or.proxy.messages import session_in
+from claude_or.reply.assemble import profile_of
+from claude_or.routing.ask import Ask, Plan, Route
+from claude_or.routing.plan import plan_for
+from claude_or.translate.request import ChatOrder, to_chat
+from claude_or.upstream.catalogue import read_catalog
+from claude_or.upstream.chat import session_key
+from claude_or.wire.anthropic import BadRequest, decode_request
+
+STANDARD_INPUT: Final = "-"
+_SHOWN: Final = 160
+"""Characters of a string that people are shown."""
+_RUN: Final = 12
+"""Entries of a list that people are shown: its first ones, and the last."""
+
+
+def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Overrides) -> CommandResult:
+    """What the request in the file would become. Raises `ClaudeOrError` when it cannot be read, understood or routed."""
+    raw = _body_in(_read(path))
+    try:
+        request = decode_request(raw)
+    except BadRequest as bad:
+        raise ClaudeOrError(
+            f"{_named(path)} holds no valid Messages request: {bad}",
+            hint='Save the body of a POST /v1/messages as it was sent, or as {"body": …}.',
+        ) from None
+    loaded = load(environ, cwd, overrides)
+    catalog = read_catalog(cache_folder(environ), loaded.settings.openrouter.base_url)
+    plan = plan_for(request.model, loaded.settings, catalog)
+    ask = Ask(
+        request_id="",
+        request=request,
+        raw=raw,
+        session_id=session_in(request.extra.get("metadata")),
+        plan=plan,
+    )
+    findings: list[Finding] = []
+    if catalog is None:
+        text = "no list of models is kept: what this one can do is a guess"
+        findings.append(Finding("warn", "listing", text, "", "`claude-or models` fetches one."))
+    route, key = plan.routes[0], session_key(ask)
+    try:
+        order = to_chat(
+            request,
+            profile_of(route, catalog),
+            slug=route.slug,
+            session_key=key,
+            preferences=route.preferences,
+        )
+    except BadRequest as refused:
+        findings.append(Finding("error", "request", f"refused with 400: {refused}"))
+        order = None
+    findings += _losses(order)
+    return CommandResult(
+        "explain",
+        data=_data(plan, order),
+        tables=(_route_table(plan, route, order),),
+        findings=tuple(findings),
+        summary=_pretty(order) if order else "",
+        exit_code=exit_code_of(tuple(findings)),
+    )
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == STANDARD_INPUT:
+            return sys.stdin.buffer.read()
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ClaudeOrError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="Name a file with a saved Messages request, or `-` for the standard input.",
+            exit_code=EXIT_USAGE,
+        ) from None
+
+
+def _named(path: str) -> str:
+    return "the standard input" if path == STANDARD_INPUT else path
+
+
+def _body_in(raw: bytes) -> bytes:
+    """The request itself: the whole file, or what it holds under `body` as an object or as text."""
+    try:
+        outer = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        if "messages" in outer or "body" not in outer:
+            return raw
+        inner = bytes(outer["body"])
+        return msgspec.json.decode(inner, type=str).encode() if inner.startswith(b'"') else inner
+    except (ValueError, RecursionError):
+        return raw  # the decoder of requests says what is wrong with it
+
+
+def _losses(order: ChatOrder | None) -> list[Finding]:
+    if order is None:
+        return []
+    if not len(order.losses):
+        return [Finding("ok", "losses", "none: everything is carried")]
+    return [
+        Finding("note", "loss", f"{loss.kind}: {loss.detail}", f"{loss.where}{_times(loss.count)}")
+        for loss in order.losses
+    ]
+
+
+def _times(count: int) -> str:
+    return f", and {count - 1} more" if count > 1 else ""
+
+
+def _data(plan: Plan, order: ChatOrder | None) -> dict[str, Any]:
+    routes = [{"host": route.provider, "slug": route.slug, "path": route.path} for route in plan.routes]
+    return {
+        "route": {"asked": plan.asked, "role": plan.role, "reason": plan.reason, "routes": routes},
+        "upstream": msgspec.json.decode(order.body) if order else None,
+        "input_estimate": order.input_estimate if order else None,
+        "nobody_is_asked": order.warm_only if order else None,
+        "losses": [msgspec.to_builtins(loss) for loss in order.losses] if order else None,
+    }
+
+
+def _route_table(plan: Plan, route: Route, order: ChatOrder | None) -> Table:
+    rows = [
+        ("asked for", plan.asked),
+        ("model", route.slug),
+        ("because", plan.reason),
+        ("role", plan.role),
+        ("host", f"{route.provider}, {route.path} path"),
+    ]
+    if order is not None:
+        rows += [("bytes upstream", f"{len(order.body):,}"), ("tokens, about", f"{order.input_estimate:,}")]
+        if order.warm_only:
+            rows.append(("asks nobody", "the client wants no tokens, only a warm cache"))
+    return Table("Route", (Column(""), Column("", is_prose=True)), tuple(rows))
+
+
+def _pretty(order: ChatOrder) -> str:
+    shown = msgspec.json.encode(_short(msgspec.json.decode(order.body)))
+    text = msgspec.json.format(shown, indent=2).decode()
+    return f"Upstream request (shortened; --json holds all of it)\n{text}"
+
+
+def _short(value: Any) -> Any:
+    """The value with long strings and lists cut."""
+    if isinstance(value, str):
+        return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}… ({len(value):,} characters)"
+    if isinstance(value, list):
+        if len(value) <= _RUN:
+            return [_short(entry) for entry in value]
+        left_out = f"… {len(value) - _RUN} more …"
+        return [*(_short(entry) for entry in value[: _RUN - 1]), left_out, _short(value[-1])]
+    if isinstance(value, dict):
+        return {name: _short(entry) for name, entry in value.items()}
+    return value

@@ -1,0 +1,125 @@
+"""`claude-or explain`: a saved request, what it becomes, and what is lost, with nobody asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_or.cli.explain import explain
+from claude_or.cli.main import main
+from claude_or.cli.models import models
+from claude_or.cli.result import CommandResult
+from claude_or.config.load import Overrides
+from claude_or.errors import EXIT_USAGE, ClaudeOrError
+from tests.cli.conftest import KEY
+from tests.cli.host import Host
+
+REQUEST: dict[str, Any] = {
+    "model": "opus",
+    "max_tokens": 100,
+    "stream": True,
+    "metadata": {"user_id": '{"session_id": "s-1"}'},
+    "system": [{"type": "text", "text": "Be brief."}],
+    "messages": [{"role": "user", "content": "hi " * 300}],
+}
+
+
+@pytest.fixture
+def ask(environ: dict[str, str], cwd: str, tmp_path: Path) -> Any:
+    def saved(content: Any, **overrides: str) -> CommandResult:
+        path = tmp_path / "request.json"
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return explain(str(path), environ, cwd, Overrides(**overrides))
+
+    return saved
+
+
+def test_it_tells_the_route_the_upstream_request_and_the_losses(
+    ask: Any, environ: dict[str, str], cwd: str, host: Host
+) -> None:
+    models(environ, cwd, Overrides(), time.time())
+    before = len(host.asked)
+
+    result = ask(REQUEST, big="z-ai/glm-5.3")
+
+    assert result.data["route"]["routes"] == [{"host": "openrouter", "slug": "z-ai/glm-5.3", "path": "chat"}]
+    assert result.data["route"]["role"] == "opus"
+    assert result.data["route"]["reason"]
+    upstream = result.data["upstream"]
+    assert upstream["model"] == "z-ai/glm-5.3"
+    assert upstream["session_id"].startswith("s-1:")
+    assert upstream["messages"][-1]["content"] == "hi " * 300
+    assert [loss["where"] for loss in result.data["losses"]] == ["metadata"]
+    assert len(host.asked) == before
+    assert result.exit_code == 0
+
+
+def test_people_see_long_texts_shortened(ask: Any) -> None:
+    shown = ask(REQUEST).summary
+    assert "(900 characters)" in shown
+    assert "hi " * 100 not in shown
+
+
+@pytest.mark.parametrize("body", [REQUEST, json.dumps(REQUEST)], ids=["object", "text"])
+def test_a_body_in_an_envelope_is_the_same_request(ask: Any, body: Any) -> None:
+    assert ask({"url": "/v1/messages", "body": body}).data == ask(REQUEST).data
+
+
+def test_without_a_listing_it_says_that_it_guesses(ask: Any) -> None:
+    assert [finding.check for finding in ask(REQUEST).findings if finding.level == "warn"] == ["listing"]
+
+
+def test_the_key_is_nowhere(ask: Any) -> None:
+    result = ask(REQUEST)
+    assert KEY not in json.dumps(result.data) + result.summary + repr(result.tables)
+
+
+def test_a_request_that_would_be_refused_is_told_with_its_field(ask: Any) -> None:
+    result = ask(REQUEST | {"mcp_servers": [{"type": "url", "url": "https://example.org", "name": "x"}]})
+    assert result.exit_code == 1
+    assert any("mcp_servers" in finding.text for finding in result.findings if finding.level == "error")
+    assert result.data["upstream"] is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"{", "not valid JSON"),
+        (b"[]", "must be a JSON object"),
+        ({"model": "opus", "max_tokens": 5, "messages": [{"role": "robot", "content": "x"}]}, "messages.0.role"),
+        ({"body": {"model": "opus"}}, "max_tokens"),
+        (b"[" * 10_000, "nested too deeply"),
+    ],
+)
+def test_what_is_no_request_is_named(ask: Any, content: Any, told: str) -> None:
+    with pytest.raises(ClaudeOrError) as refused:
+        ask(content)
+    assert told in refused.value.message
+    assert refused.value.hint
+
+
+def test_a_missing_file_is_a_mistake_of_the_command_line(environ: dict[str, str], cwd: str) -> None:
+    with pytest.raises(ClaudeOrError) as refused:
+        explain(cwd + "/nowhere.json", environ, cwd, Overrides())
+    assert refused.value.exit_code == EXIT_USAGE
+
+
+def test_the_command_reads_standard_input_and_prints_json(
+    environ: dict[str, str], cwd: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(REQUEST).encode())))
+
+    assert main(["explain", "-", "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told["command"] == "explain"
+    assert told["data"]["upstream"]["messages"]
