@@ -3,7 +3,8 @@
 The client repeats failed requests too (ten times, up to some minutes, visibly), so this stays short: it takes care of what is
 over in seconds. A host that asks for a longer wait is not waited for; its `Retry-After` goes to the client, which then waits
 instead of us. A host that was silent for so long that no further attempt is made is not worth ten more such waits either, so
-the client is told not to repeat. One repair is known: a balance that affords fewer tokens than were asked for is asked for fewer.
+the client is told not to repeat. Two repairs are known, each made once: a balance that affords fewer tokens than were asked for is
+asked for fewer, and a host that refuses what earlier answers thought is asked without it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Fallback:
         """The first answer that begins. Raises `ReplyFailed` with the last failure when none does."""
         deadline = self.clock() + DEADLINE_S
         last = len(self.routes) - 1
-        repaired = False
+        repairs = [affordable, without_reasoning]
         for place, (route, replier) in enumerate(self.routes):
             attempt = 1
             while True:
@@ -75,9 +76,10 @@ class Fallback:
                         status=failure.upstream_status,
                         message=failure.message,
                     )
-                    cheaper = None if repaired else affordable(ask, failure)
-                    if cheaper is not None:
-                        ask, repaired = cheaper, True
+                    repair = next((repair for repair in repairs if repair(ask, failure)), None)
+                    if repair is not None:
+                        repairs.remove(repair)
+                        ask = repair(ask, failure) or ask
                         continue
                     delay = self._delay(failure, attempt, deadline)
                     if delay is None:
@@ -116,3 +118,10 @@ def affordable(ask: Ask, failure: Failure) -> Ask | None:
     if tokens is None or not USEFUL_TOKENS <= tokens < ask.request.max_tokens:
         return None
     return msgspec.structs.replace(ask, request=msgspec.structs.replace(ask.request, max_tokens=tokens))
+
+
+def without_reasoning(ask: Ask, failure: Failure) -> Ask | None:
+    """The ask without what earlier answers thought; None when that is not what the host refused."""
+    if failure.cause != "reasoning_rejected" or not ask.replay_reasoning:
+        return None
+    return msgspec.structs.replace(ask, replay_reasoning=False)

@@ -49,7 +49,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One request as it came in. `raw` is the body as sent; `session_id` and `agent_id` are the client's own."""
+    """One request as it came in. `raw` is the body as sent; `session_id` and `agent_id` are the client's own.
+
+    `replay_reasoning` False leaves out what earlier answers thought: a host refused to have it back.
+    """
 
     request_id: str
     request: MessagesRequest
@@ -58,6 +61,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str = ""
     betas: tuple[str, ...] = ()
     plan: Plan
+    replay_reasoning: bool = True
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -101,6 +101,7 @@ class ChatReplier:
                 slug=self.route.slug,
                 session_key=session_key(ask),
                 preferences=self.route.preferences,
+                replay_reasoning=ask.replay_reasoning,
             )
         except BadRequest as refused:
             raise ReplyFailed(refused.failure) from refused

@@ -192,6 +192,20 @@ async def test_a_repair_that_is_none_is_not_tried(affordable: int) -> None:
     assert len(script.asks) == 1
 
 
+async def test_a_host_that_refuses_earlier_reasoning_is_asked_once_without_it() -> None:
+    clock = Clock()
+    refused = failed("invalid_request", 400, "invalid_request_error", cause="reasoning_rejected")
+    script = Script([refused], answer("without"))
+    assert await play(fallback(clock, script)) == answer("without")
+    assert [entry.replay_reasoning for entry in script.asks] == [True, False]
+    assert clock.slept == []
+
+    again = Script([refused], [refused])
+    with pytest.raises(ReplyFailed):
+        await play(fallback(clock, again))
+    assert len(again.asks) == 2
+
+
 async def test_a_client_that_leaves_during_a_pause_causes_no_further_call() -> None:
     asleep = asyncio.Event()
 
