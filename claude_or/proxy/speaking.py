@@ -3,7 +3,8 @@
 *open*       nothing was sent: a failure is still a real HTTP status
 *pinging*    the host was silent for a while, so the head and `ping` events went out: the reply chain may still retry, and a
              failure is an `error` event
-*committed*  frames were sent: the chain itself tells a failure as its last frame
+*committed*  frames were sent: the chain itself tells a failure as its last frame; where it could not (an exception, an end that is
+             none), the open block is closed and an `error` event ends the stream
 
 Writes are awaited, so a client that reads slowly slows the reading upstream; a lock keeps a ping out of the middle of a
 write and out of the head.
@@ -20,7 +21,7 @@ from aiohttp import web
 
 from claude_or.proxy.refusals import REQUEST_ID, error_answer
 from claude_or.wire.anthropic import Failure
-from claude_or.wire.events import PING, error_frame
+from claude_or.wire.events import PING, block_end_after, error_frame
 from claude_or.wire.sse import Frame
 
 _HEAD: Final = {
@@ -41,6 +42,7 @@ class Speaking:
         self._writing = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._spoke = self._loop.time()
+        self._last: Frame | None = None
         self.committed = False
         self.pings = 0
 
@@ -65,6 +67,8 @@ class Speaking:
         data = frames[0].raw if len(frames) == 1 else b"".join([frame.raw for frame in frames])
         async with self._writing:
             self.committed = True
+            if frames[-1].event != "ping":
+                self._last = frames[-1]
             response = self._response or await self._begin()
             await response.write(data)
             self._spoke = self._loop.time()
@@ -74,7 +78,8 @@ class Speaking:
         async with self._writing:
             if self._response is None:
                 return error_answer(failure, self._request_id)
-            await self._response.write(error_frame(failure).raw)
+            end = block_end_after(self._last) if self._last else None
+            await self._response.write((end.raw if end else b"") + error_frame(failure).raw)
         return await self.end()
 
     async def end(self) -> web.StreamResponse:

@@ -222,6 +222,14 @@ def error_frame(failure: Failure) -> Frame:
     return _frame({"type": "error", "error": {"type": failure.type, "message": message}})
 
 
+def block_end_after(last: Frame) -> Frame | None:
+    """The `content_block_stop` that is missing when a stream breaks off after this frame; None when no block is open."""
+    if last.event not in {"content_block_start", "content_block_delta"}:
+        return None
+    index = _loads(last.data).get("index")
+    return encode(BlockStop(index)) if isinstance(index, int) else None
+
+
 def _block(block: Block) -> dict[str, Any]:
     """A start payload: empty but for what cannot change (ids, names, whole results)."""
     match block:

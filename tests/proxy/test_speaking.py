@@ -15,6 +15,7 @@ import pytest
 from claude_or.config.schema import Limits
 from claude_or.reply.fallback import Fallback
 from claude_or.routing.ask import Ask, Burst
+from claude_or.wire.events import BlockStop
 from claude_or.wire.sse import Frame
 from tests.proxy.gateway import TOKEN, Door, gateway, prompt
 from tests.reply.script import ALIVE, START, Script, Step, answer, burst, delta, error_burst, failed
@@ -159,6 +160,26 @@ async def test_a_failure_after_content_is_told_by_the_chain_alone() -> None:
         answered = await door.post(prompt())
         assert answered.events == ["message_start", "content_block_start", "content_block_delta", "error"]
         assert (await door.post(prompt(stream=False))).error == (502, "api_error")
+
+
+@pytest.mark.parametrize(
+    ("sent", "closed"),
+    [
+        ([burst(*START)], ["content_block_stop"]),
+        ([burst(*START), delta("half")], ["content_block_stop"]),
+        ([burst(*START), delta("whole"), burst(BlockStop(0))], []),
+        ([burst(START[0])], []),
+    ],
+)
+@pytest.mark.parametrize("bug", [True, False], ids=["exception", "no end"])
+async def test_what_breaks_off_after_content_closes_its_block_before_the_error(
+    sent: list[Burst], closed: list[str], bug: bool
+) -> None:
+    async with door_to(Script([*sent, ZeroDivisionError("a secret detail")] if bug else sent)) as door:
+        answered = await door.post(prompt())
+    events = [frame.event for burst in sent for frame in burst.frames]
+    assert answered.events == [*events, *closed, "error"]
+    assert b"secret" not in answered.body
 
 
 async def test_the_head_says_what_it_is_and_nothing_of_the_hosts() -> None:
