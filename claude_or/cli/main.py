@@ -128,10 +128,12 @@ def _ask_about_misspelling(arguments: Arguments) -> None:
 
 def _say(error: ClaudeOrError) -> None:
     """What happened and what to do, one line each."""
-    sys.stderr.write(f"claude-or: {error.message}\n")
-    for line in error.detail:
-        sys.stderr.write(f"           {line}\n")
-    sys.stderr.write(f"  → {error.hint}\n")
+    lines = [f"claude-or: {error.message}", *(f"           {line}" for line in error.detail), f"  → {error.hint}"]
+    try:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody is left to read it; the exit code tells
 
 
 def _report_bug(error: Exception) -> int:

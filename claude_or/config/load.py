@@ -228,7 +228,7 @@ class _Merge:
             with open(path, "rb") as file:
                 status = os.fstat(file.fileno())
                 raw = file.read(MAX_BYTES + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if required:
                 self.mistakes.append(f"{shown}: there is no such file")
             return None, FileSeen(path)

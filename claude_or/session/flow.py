@@ -202,8 +202,16 @@ def _settings_file(session: Session) -> str:
 
         text = json.dumps(merged(read_settings(users), json.loads(text)))
     control = f'{{"port":{session.port},"token":"{session.control_token}","pid":{os.getpid()}}}\n'
-    session.folder.write(CONTROL_FILE, control)
-    return session.folder.write(SETTINGS_FILE, text)
+    try:
+        session.folder.write(CONTROL_FILE, control)
+        return session.folder.write(SETTINGS_FILE, text)
+    except OSError as error:
+        # Half of these settings would send requests somewhere else.
+        raise ClaudeOrError(
+            f"the session's files cannot be written in {session.folder.path}: {error.strerror or error}",
+            hint="Make room there, or set TMPDIR to a folder that has some.",
+            exit_code=EXIT_PROXY,
+        ) from None
 
 
 def read_settings(value: str) -> dict[str, Any]:
@@ -299,8 +307,11 @@ def _serve(session: Session, terminal: Terminal) -> int:
     said = session.warning
     if "--quiet" not in session.arguments.ours:
         said += session.summary
-    sys.stderr.write(said)
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(said)
+        sys.stderr.flush()
+    except OSError:
+        pass  # the terminal was closed: nobody is left to read it
     return exit_code_of(session.status or 0)
 
 

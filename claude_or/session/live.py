@@ -57,6 +57,9 @@ async def _live(session: Session) -> None:
         loop.call_soon_threadsafe(loop.call_later, TERM_GRACE, _kill, session)
 
     session.on_signal = start_grace
+    if session.signals:
+        # It came, and was passed on, while this was being loaded.
+        start_grace(0)
     gate = _gateway(session, give_up)
     try:
         async with asyncio.timeout(SERVICE_LIMIT):

@@ -44,15 +44,21 @@ class RunFolder:
         path = f"{base}/{PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
         os.mkdir(path, 0o700)
         folder = cls(path)
-        folder.write(OWNER, f"{os.getpid()} {start_time(os.getpid())}\n")
+        try:
+            folder.write(OWNER, f"{os.getpid()} {start_time(os.getpid())}\n")
+        except OSError:
+            folder.remove()
+            raise
         return folder
 
     def write(self, name: str, text: str) -> str:
-        """Write a file that only its owner can read; returns its path."""
+        """Write a file that only its owner can read; returns its path. Raises `OSError`, also for a file cut by a full disk."""
         path = f"{self.path}/{name}"
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        left = text.encode()
         try:
-            os.write(handle, text.encode())
+            while left:
+                left = left[os.write(handle, left) :]
         finally:
             os.close(handle)
         return path

@@ -113,19 +113,22 @@ class World:
         }
         return {name: value for name, value in (usual | more).items() if value}
 
-    async def start(self, *steps: list[Any], args: tuple[str, ...] = ("-p", "hi"), **environ: str) -> Running:
-        """Start `claude-or`; its child tells what it got, does the steps and ends."""
+    async def start(
+        self, *steps: list[Any], args: tuple[str, ...] = ("-p", "hi"), under: tuple[str, ...] = (), **environ: str
+    ) -> Running:
+        """Start `claude-or`, `under` a command that starts others; its child tells what it got, does the steps and ends."""
         self._count += 1
         told = self.folder / f"told-{self._count}"
         go = self.folder / f"go-{self._count}"
         named = [[str(go) if part == "GO" else part for part in step] for step in steps]
         process = await asyncio.create_subprocess_exec(
+            *under,
             sys.executable,
             "-m",
             "claude_or.cli.main",
             *args,
             cwd=self.project,
-            env=self.environ(FAKE_CLAUDE=json.dumps([["tell", str(told)], *named]), **environ),
+            env=self.environ(**{"FAKE_CLAUDE": json.dumps([["tell", str(told)], *named]), **environ}),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
@@ -133,9 +136,11 @@ class World:
         self.running.append(process)
         return Running(process, told, go)
 
-    async def run(self, *steps: list[Any], args: tuple[str, ...] = ("-p", "hi"), **environ: str) -> Done:
+    async def run(
+        self, *steps: list[Any], args: tuple[str, ...] = ("-p", "hi"), under: tuple[str, ...] = (), **environ: str
+    ) -> Done:
         """Start and wait for the end."""
-        return await (await self.start(*steps, args=args, **environ)).done()
+        return await (await self.start(*steps, args=args, under=under, **environ)).done()
 
     @property
     def run_folders(self) -> list[str]:

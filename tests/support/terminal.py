@@ -112,9 +112,15 @@ class Terminal:
             except TimeoutError:
                 child.kill()
                 await asyncio.to_thread(child.wait)
-        asyncio.get_running_loop().remove_reader(self._master)
-        os.close(self._master)
-        os.close(self._slave)
+        self.close_window()
+
+    def close_window(self) -> None:
+        """Close the terminal under the child, as a user does with a window."""
+        if self._master >= 0:
+            asyncio.get_running_loop().remove_reader(self._master)
+            os.close(self._slave)
+            os.close(self._master)
+            self._master = -1
 
     # What is seen
 
