@@ -91,6 +91,9 @@ class Fallback:
 
     def _last_word(self, failed: ReplyFailed, deadline: float) -> ReplyFailed:
         failure = failed.failure
+        if failure.cause == "unreachable":
+            # No network, a wrong address: the client would keep its user waiting for minutes before it says so.
+            return ReplyFailed(msgspec.structs.replace(failure, should_retry=False), report=failed.report)
         if failure.kind != "timeout" or failure.should_retry is not None or self.clock() <= deadline:
             return failed
         return ReplyFailed(msgspec.structs.replace(failure, should_retry=False), report=failed.report)

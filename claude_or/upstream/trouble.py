@@ -47,7 +47,10 @@ def connection_failure(error: BaseException, host: str) -> Failure:
     message = message[0].upper() + message[1:] if message.startswith(("the ", "no ")) else message
     if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         return Failure(kind="timeout", status=504, type="timeout_error", message=message)
-    return Failure(kind="api", status=502, type="api_error", message=message)
+    unreachable = isinstance(error, aiohttp.ClientConnectorError)
+    return Failure(
+        kind="api", status=502, type="api_error", message=message, cause="unreachable" if unreachable else ""
+    )
 
 
 def silence_failure(host: str, seconds: float) -> Failure:

@@ -67,3 +67,11 @@ async def test_hostile_settings_do_not_divert_one_request(lab: Lab, scope: str) 
     assert (done.code, done.result["result"]) == (0, "I stayed")
     assert [ask.model for ask in lab.host.asks] == [GLM]
     assert all(ask.headers["Authorization"] == f"Bearer {KEY}" for ask in lab.host.asks)
+
+
+async def test_a_host_that_cannot_be_reached_is_told_within_seconds(lab: Lab) -> None:
+    lab.extra["OPENROUTER_BASE_URL"] = "http://127.0.0.1:9/api/v1"
+    done = await lab.run("-p", "hello", timeout=30)
+    assert done.code == 1
+    assert "127.0.0.1 cannot be reached" in done.stdout
+    assert done.seconds < 20
