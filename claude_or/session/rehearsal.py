@@ -19,6 +19,7 @@ from claude_or.session.plan import LaunchPlan, launch_plan
 SHOWN_URL = "http://127.0.0.1:PORT"
 SHOWN_TOKEN = "(random, this session only)"
 SHOWN_SETTINGS = "SETTINGS_FILE"
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
@@ -73,4 +74,9 @@ def _settings(arguments: Arguments, environ: dict[str, str], plan: LaunchPlan) -
     text = filled(plan.settings_text, url=SHOWN_URL, token=SHOWN_TOKEN, no_proxy=no_proxy_of(environ))
     users = value_of(arguments.theirs, "--settings")
     settings = json.loads(text) if users is None else merged(read_settings(users), json.loads(text))
+    env = settings["env"]
+    # What the user put into `--settings` may hold secrets of other programs.
+    for name in env.keys() - plan.variables.keys():
+        if any(word in name.upper() for word in SECRET_WORDS):
+            env[name] = "(hidden)"
     return json.dumps(settings, indent=2, ensure_ascii=False)

@@ -128,9 +128,12 @@ async def test_the_summary_can_be_turned_off_and_written_to_a_file(world: World)
 
 
 async def test_a_dry_run_shows_everything_but_secrets_and_starts_nothing(world: World) -> None:
-    done = await world.run(["ask"], args=("--dry-run", "-p", "hi"))
+    settings = '{"env": {"OTHER_API_KEY": "another-secret", "COLOR": "blue"}}'
+    done = await world.run(["ask"], args=("--dry-run", "-p", "--settings", settings, "hi"))
 
     assert done.code == 0
+    assert '"COLOR": "blue"' in done.out
+    assert "another-secret" not in done.out
     assert "ANTHROPIC_MODEL=z-ai/glm-5.3" in done.out
     assert "sk-or-v1-a-key-of-the-tests" not in done.out + done.err
     assert world.host.asks == []
