@@ -229,3 +229,18 @@ async def test_beyond_the_limit_it_says_529_within_a_second_and_what_was_accepte
         assert max(waits) < 1
         release.set()
         assert set(await asyncio.gather(*accepted)) == {200}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_closes_its_sending_side_has_left(stream: bool) -> None:
+    script = Script([0.2, *answer("whole")])
+    async with gateway(None, replier_for=lambda _plan: script) as door:
+        body = msgspec.json.encode(prompt(stream=stream))
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(request(b"Content-Length: %d" % len(body), body=body, port=door.port))
+        writer.write_eof()
+        async with asyncio.timeout(3):
+            said = await reader.read()
+        writer.close()
+        assert said == b""
+        assert script.open == 0

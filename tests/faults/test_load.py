@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from claude_or.wire.sse import SseDecoder
+from tests.fakes.openrouter import OpenRouterFake
+from tests.fakes.replies import text
 from tests.faults.soak import resident, soak
 from tests.proxy.gateway import TOKEN, gateway, prompt
 from tests.reply.script import Script, answer
@@ -60,3 +62,16 @@ async def test_a_thousand_streams_at_once_are_neither_lost_nor_mixed() -> None:
     assert all(whole)
     assert len(whole) == 1_000
     assert grown < 250_000_000
+
+
+@pytest.mark.slow
+async def test_a_hundred_thousand_deltas_arrive_in_time_and_cost_no_memory() -> None:
+    before = resident()
+    whole = "x" * 100_000
+    async with OpenRouterFake([text(whole, cut=1)]) as host, gateway(host) as door:
+        began = time.monotonic()
+        answered = await door.post(prompt())
+        took = time.monotonic() - began
+    print(f"100,000 deltas: {took:.1f} s, {(resident() - before) / 1e6:.0f} MB more, fake and client included")
+    assert answered.message["content"][0]["text"] == whole
+    assert took < 20
