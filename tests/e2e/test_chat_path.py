@@ -162,7 +162,7 @@ async def test_every_tool_that_is_offered_at_once_runs(lab: Lab) -> None:
     assert offered <= {name for name, _ in calls}
 
 
-async def test_every_deferred_tool_runs(lab: Lab) -> None:
+async def test_every_deferred_tool_runs_but_those_of_the_web(lab: Lab) -> None:
     (lab.project / "n.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
     calls: list[Call] = [
         ("CronCreate", {"cron": "7 3 * * *", "prompt": "hello", "recurring": False}),
