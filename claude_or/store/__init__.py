@@ -1,1 +1,0 @@
-"""What outlives a session: the ledger."""
