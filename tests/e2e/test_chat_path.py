@@ -108,6 +108,22 @@ async def test_over_a_whole_session_each_request_extends_the_one_before(lab: Lab
     assert not any(NOTICE in ask.raw for ask in asks)
 
 
+async def test_a_session_is_compacted_and_goes_on_from_the_summary(lab: Lab) -> None:
+    lab.host.script(lambda _ask, _n: text("An answer of the first part."))
+    first = await lab.ask("the first part")
+    session = first.result["session_id"]
+    lab.host.script(lambda _ask, _n: text("<summary>They spoke of zebras.</summary>"))
+    compacted = await lab.ask("/compact", "--resume", session)
+    assert compacted.code == 0, compacted.stderr
+    assert any(event.get("subtype") == "compact_boundary" for event in compacted.events)
+    lab.host.script(lambda _ask, _n: text("Going on."))
+    after = await lab.ask("go on", "--resume", session)
+    assert (after.code, after.result["result"]) == (0, "Going on."), after.stderr
+    told = msgspec.json.encode(lab.host.asks[-1].messages)
+    assert b"They spoke of zebras." in told
+    assert b"An answer of the first part." not in told
+
+
 async def test_a_pdf_that_is_read_reaches_a_model_that_takes_files(lab: Lab) -> None:
     (lab.project / "page.pdf").write_bytes(pdf("Hello PDF"))
     lab.extra["BIG_MODEL"] = GPT
