@@ -15,6 +15,12 @@ _STRUCTURE = re.compile(r'["{}\[\]]')
 _STRING_RUN = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+', re.DOTALL)
 """The longest stretch inside a string that needs no look: possessive, so that it neither recurses nor backtracks."""
 
+_CUT_SCALAR = re.compile(r"[-+.\w]+$")
+_NUMBER_BEGUN = re.compile(r"-?(?:0|[1-9]\d*)?(?:(?<=\d)\.\d*)?(?:(?<=\d)[eE][-+]?\d*)?", re.ASCII)
+_WORDS = ("true", "false", "null")
+_TRUNCATED = "Input data was truncated"
+"""What msgspec says of a text that is right so far. A test holds it to that."""
+
 _EMPTY_OBJECT = re.compile(r"\s*\{\s*")
 
 
@@ -135,6 +141,27 @@ class Arguments:
         if self.held.strip() in {"", "null"} or value in ({}, [], ""):
             self.held = ""
         return ""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether what came is no whole object but may be the beginning of one, as when the length limit cut it off."""
+        if self.complete:
+            return False
+        text = self.text
+        if not text:
+            return True
+        if not self._in_string:
+            scalar = _CUT_SCALAR.search(text)
+            if scalar is not None:
+                word = scalar.group()
+                if not _NUMBER_BEGUN.fullmatch(word) and not any(name.startswith(word) for name in _WORDS):
+                    return False
+                text = text[: scalar.start()] + "0"
+        try:
+            msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            return str(error) == _TRUNCATED
+        return True
 
     def valid(self) -> bool:
         """Whether what was sent on, and all that came, is `""` or one JSON object. Asked after `settle`."""

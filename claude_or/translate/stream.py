@@ -311,7 +311,7 @@ class StreamTranslator:
         for call in self._book.calls:
             if call.arguments.excess():
                 self._lose("text after the end of a call's arguments")
-            if not call.arguments.valid() and not (cut and not call.arguments.complete):
+            if not call.arguments.valid() and not (cut and call.arguments.is_begun):
                 return MALFORMED_CALL
         if nameless:
             self._lose("a call without a name")

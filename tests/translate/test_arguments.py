@@ -75,3 +75,42 @@ def test_a_long_string_in_small_pieces_takes_linear_time() -> None:
 
     small = min(cost(5_000) for _ in range(3))
     assert cost(50_000) < 40 * small + 0.05
+
+
+BEGUN = [
+    ("{", True),
+    ('{"a', True),
+    ('{"a":', True),
+    ('{"a":1,', True),
+    ('{"a":[1,{"b', True),
+    ('{"a":"\\u12', True),
+    ('{"a": tru', True),
+    ('{"a": -', True),
+    ('{"a": 1.', True),
+    ('{"a": 1e', True),
+    ('{"a": 1.5e-', True),
+    ('{"text": "1.e tx', True),
+    ("{{}", False),
+    ("{,", False),
+    ('{"a" 1', False),
+    ('{"a":tx', False),
+    ('{"a":01', False),
+    ('{"a":1.e', False),
+    ("{a", False),
+]
+
+
+@pytest.mark.parametrize(("text", "begun"), BEGUN, ids=[text for text, _ in BEGUN])
+def test_what_the_length_limit_cut_must_be_the_beginning_of_an_object(text: str, begun: bool) -> None:
+    arguments = Arguments()
+    arguments.feed(text)
+    arguments.settle()
+
+    assert arguments.is_begun is begun
+
+
+def test_a_whole_object_is_not_begun() -> None:
+    arguments = Arguments()
+    arguments.feed('{"a": 1}')
+
+    assert not arguments.is_begun
