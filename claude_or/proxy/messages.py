@@ -19,7 +19,7 @@ from claude_or.log import bound, get_log
 from claude_or.proxy.bodies import read_json_body
 from claude_or.proxy.house import House
 from claude_or.proxy.refusals import Refused, json_answer
-from claude_or.proxy.speaking import Speaking
+from claude_or.proxy.speaking import LAST, Speaking
 from claude_or.reply.base import whole_message
 from claude_or.routing.ask import Ask, Plan, ReplyFailed
 from claude_or.routing.plan import UnknownModel, plan_for
@@ -27,9 +27,6 @@ from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest, decod
 from claude_or.wire.events import CUT
 
 _ID_MOST: Final = 128
-_LAST: Final = frozenset({"message_stop", "error"})
-"""How a stream may end."""
-
 INTERNAL: Final = Failure(
     kind="api", status=500, type="api_error", message="claude-or made a mistake; its log file holds the details."
 )
@@ -96,7 +93,7 @@ async def _stream(request: web.Request, ask: Ask, house: House) -> tuple[web.Str
                 if burst.frames:
                     await speaking.send(burst.frames)
                     last = burst.frames[-1].event
-        failure = None if last in _LAST else CUT
+        failure = None if last in LAST else CUT
     except ReplyFailed as failed:
         failure = failed.failure
     except ConnectionError:

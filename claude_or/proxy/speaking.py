@@ -31,6 +31,15 @@ _HEAD: Final = {
 }
 
 
+LAST: Final = frozenset({"message_stop", "error"})
+"""How a stream may end."""
+
+
+class _Stream(web.StreamResponse):
+    # As `web.Response` has it: the head waits for the first write, which follows at once here, and shares its packet.
+    _send_headers_immediately = False
+
+
 class Speaking:
     """The answer to one request. `ping` is the longest silence, in seconds."""
 
@@ -63,14 +72,19 @@ class Speaking:
                 pinger.cancel()
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Write frames in one go. Raises `ConnectionError` when the client is gone."""
+        """Write frames in one go, the stream's last together with its end. Raises `ConnectionError` when the client is gone."""
         data = frames[0].raw if len(frames) == 1 else b"".join([frame.raw for frame in frames])
         async with self._writing:
             self.committed = True
-            if frames[-1].event != "ping":
-                self._last = frames[-1]
+            last = frames[-1]
+            if last.event != "ping":
+                self._last = last
             response = self._response or await self._begin()
-            await response.write(data)
+            if last.event in LAST:
+                # A short answer is one write this way, and a write costs more than all our translation of it.
+                await response.write_eof(data)
+            else:
+                await response.write(data)
             self._spoke = self._loop.time()
 
     async def fail(self, failure: Failure) -> web.StreamResponse:
@@ -79,8 +93,8 @@ class Speaking:
             if self._response is None:
                 return error_answer(failure, self._request_id)
             end = block_end_after(self._last) if self._last else None
-            await self._response.write((end.raw if end else b"") + error_frame(failure).raw)
-        return await self.end()
+            await self._response.write_eof((end.raw if end else b"") + error_frame(failure).raw)
+            return self._response
 
     async def end(self) -> web.StreamResponse:
         """The response, complete."""
@@ -90,7 +104,7 @@ class Speaking:
         return response
 
     async def _begin(self) -> web.StreamResponse:
-        response = web.StreamResponse(headers={**_HEAD, REQUEST_ID: self._request_id})
+        response = _Stream(headers={**_HEAD, REQUEST_ID: self._request_id})
         response.enable_chunked_encoding()
         await response.prepare(self._request)
         self._response = response
@@ -104,6 +118,8 @@ class Speaking:
                     await asyncio.sleep(wait)
                     continue
                 async with self._writing:
+                    if self._last is not None and self._last.event in LAST:
+                        return
                     if self._loop.time() - self._spoke < self._ping:
                         continue
                     response = self._response or await self._begin()

@@ -6,7 +6,7 @@ fail, therefore every `claude-*` name means a role; only a name that nobody can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -68,9 +68,17 @@ class Resolved:
     reason: str
 
 
-def roles(settings: Settings) -> dict[Role, RoleChoice]:
+def roles(settings: Settings) -> Mapping[Role, RoleChoice]:
     """The model of every role. Raises `UnknownModel` when a configured name leads nowhere (`config.load` refuses those)."""
-    return {role: _choice(role, settings, ()) for role in ROLES}
+    if _decided and _decided[0][0] is settings:
+        return _decided[0][1]
+    found: dict[Role, RoleChoice] = {role: _choice(role, settings, ()) for role in ROLES}
+    _decided[:] = [(settings, found)]
+    return found
+
+
+_decided: list[tuple[Settings, Mapping[Role, RoleChoice]]] = []
+"""The last answer of `roles`: settings never change in place, and every request asks about the same ones."""
 
 
 def resolve(asked: str, settings: Settings, known: Iterable[str] = ()) -> Resolved:
