@@ -196,7 +196,7 @@ class Conversation:
             return []
         if kind == "tool_result":
             texts, media = self._result(block, place)
-            head = f"[result of earlier tool call {block.get('tool_use_id')}]"
+            head = f"[result of earlier tool call {_string(block, 'tool_use_id', place)}]"
             return [self._text(f"{head}\n{texts}", control), *media]
         if kind == "compaction":
             return self._summary(block, place)

@@ -38,6 +38,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("messages.0.content.0", user({"type": "unheard_of"})),
     ("messages.0.content.1", user({"type": "text", "text": "x"}, {"type": "text", "text": 3})),
     ("messages.0.content.0", user({"type": "image", "source": {}})),
+    ("messages.0.content.0.tool_use_id", user({"type": "tool_result", "content": "x"})),
+    ("messages.0.content.0.tool_use_id", user({"type": "tool_result", "tool_use_id": 3, "content": "x"})),
     ("stream", {"stream": "yes"}),
     ("system", {"system": 4}),
     ("tools", {"tools": {}}),
