@@ -48,6 +48,34 @@ class McpLaunch:
     deny: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpSetup:
+    """All servers of one launch. What is not `lasting`, or holds a secret, is found anew at each launch and never stored."""
+
+    launches: tuple[McpLaunch, ...] = ()
+    passed: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Name → entry for the client's own MCP configuration: remote servers, and those that the client shall start itself."""
+    warnings: tuple[str, ...] = ()
+    """What the user is told on stderr before the session, one line each."""
+    files: tuple[str, ...] = ()
+    """Every file that was looked at, absent ones too: as long as none of them changes, the answer is the same."""
+    variables: tuple[str, ...] = ()
+    """Names of the variables that the answer depends on."""
+    secrets: tuple[str, ...] = ()
+    """Values in `passed` that must not be stored or shown."""
+    lasting: bool = True
+    """False when the next launch must ask again (an approval that was not given)."""
+
+
+def setup_to_plain(setup: McpSetup) -> dict[str, Any]:
+    """What the launch itself needs, fit for `marshal`: `launches`, `passed` and `warnings`."""
+    return {
+        "launches": [launch_to_plain(launch) for launch in setup.launches],
+        "passed": setup.passed,
+        "warnings": list(setup.warnings),
+    }
+
+
 def launch_to_plain(launch: McpLaunch) -> dict[str, Any]:
     """As dictionaries, tuples, strings and numbers only, fit for `marshal`."""
     return asdict(launch)

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from claude_or.log import bound, capture_stdlib, get_log
-from claude_or.proxy.control import tell_status
+from claude_or.proxy.control import restart_server, tell_servers, tell_status
 from claude_or.proxy.counting import count_tokens
 from claude_or.proxy.house import House
 from claude_or.proxy.messages import INTERNAL, answer_messages
@@ -65,6 +65,10 @@ def make_app(house: House) -> web.Application:
     app.router.add_get("/v1/models", route(list_models))
     app.router.add_get("/v1/models/{id:.+}", route(one_model))
     app.router.add_get("/control/status", route(tell_status))
+    app.router.add_get("/control/mcp", route(tell_servers))
+    app.router.add_post("/control/mcp/{name}/restart", route(restart_server))
+    if house.servers is not None:
+        app.router.add_routes(house.servers.routes())
     app.router.add_get("/health", route(_tell_health))
     app.router.add_get("/", route(_tell_health))
     app.on_response_prepare.append(_name_ourselves)
@@ -172,8 +176,8 @@ def _check(request: web.Request, house: House) -> None:
         raise refusal(403, "permission_error", "Web pages may not use this proxy.", close=True)
     if request.path in _PUBLIC:
         return
-    token = house.control_token if request.path.startswith("/control/") else house.token
-    if not any(hmac.compare_digest(given, token.encode()) for given in _tokens_of(request)):
+    token = _token_for(request.path, house)
+    if not token or not any(hmac.compare_digest(given, token.encode()) for given in _tokens_of(request)):
         raise refusal(
             401,
             "authentication_error",
@@ -181,6 +185,15 @@ def _check(request: web.Request, house: House) -> None:
             should_retry=False,
             close=True,
         )
+
+
+def _token_for(path: str, house: House) -> str:
+    """Which token a path asks for; empty when none opens it. Each MCP server has its own, and no other opens it."""
+    if path.startswith("/control/"):
+        return house.control_token
+    if path.startswith("/mcp/"):
+        return house.servers.token_of(path) if house.servers else ""
+    return house.token
 
 
 def _names_of(port: int) -> tuple[str, ...]:

@@ -5,13 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from claude_or.config.schema import Settings
 from claude_or.reply.meter import Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.upstream.ids import NewId, random_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiohttp import web
+
+
+class Servers(Protocol):
+    """The MCP servers behind this door, as the session hands them down."""
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """What is served below `/mcp/`."""
+        ...
+
+    def token_of(self, path: str) -> str:
+        """The token that a path below `/mcp/` asks for; empty when there is no such server."""
+        ...
+
+    def told(self) -> list[dict[str, Any]]:
+        """Each server as `/control/mcp` tells it."""
+        ...
+
+    async def restart(self, name: str) -> dict[str, Any] | None:
+        """Start a server anew; how it is told then, None when there is none of this name."""
+        ...
 
 
 def _nothing_more() -> dict[str, Any]:
@@ -41,6 +66,7 @@ class House:
     status: Callable[[], dict[str, Any]] = _nothing_more
     new_id: NewId = random_id
     clock: Callable[[], float] = time.monotonic
+    servers: Servers | None = None
     body_limit: int = 32 * 1024 * 1024
     """Bytes of a request's body, as sent and as decoded."""
     head_seconds: float = 20.0

@@ -69,4 +69,5 @@ def demo_plan() -> LaunchPlan:
         "settings": to_plain(settings),
         "warnings": [],
         "listing": True,
+        "mcp": None,
     })

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from claude_or.config.schema import Settings
+    from claude_or.mcp.launch import McpSetup
 
 VARIABLES = (
     "BIG_MODEL",
@@ -32,7 +33,7 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
-FORMAT = 1
+FORMAT = 2
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
@@ -42,10 +43,10 @@ class LaunchPlan:
 
     `facts` (see `session/facts.py`), `settings_text` the prepared settings file, `variables` the pinned environment,
     `without` our key sources, `settings` the plain form of the settings, `warnings` for the log, `listing` whether the
-    listing of models was known.
+    listing of models was known, `mcp` the plain form of `McpSetup` (None: to be found anew at each launch).
     """
 
-    __slots__ = ("facts", "listing", "settings", "settings_text", "variables", "warnings", "without")
+    __slots__ = ("facts", "listing", "mcp", "settings", "settings_text", "variables", "warnings", "without")
 
     def __init__(self, plain: dict[str, Any]) -> None:
         self.facts: dict[str, Any] = plain["facts"]
@@ -55,6 +56,7 @@ class LaunchPlan:
         self.settings: dict[str, Any] = plain["settings"]
         self.warnings: list[str] = plain["warnings"]
         self.listing: bool = plain["listing"]
+        self.mcp: dict[str, Any] | None = plain["mcp"]
 
     def plain(self) -> dict[str, Any]:
         """The inverse of the constructor."""
@@ -74,15 +76,33 @@ def launch_plan(
         [(name, environ.get(name, "")) for name in VARIABLES],
     )
     path = f"{cache_folder}/launch-{zlib.crc32(repr(key).encode()):08x}"
-    found = _read(path, key)
+    found = _read(path, key, environ)
     if found is not None:
-        return LaunchPlan(found)
+        plan = LaunchPlan(found)
+        if plan.mcp is None:
+            plan.mcp = _servers(environ, cwd, ours)[0]
+        return plan
     plan, files = _computed(environ, cwd, ours, cache_folder, printing=printing)
-    _write(path, key, plan.plain(), files)
+    mcp, setup = _servers(environ, cwd, ours)
+    files += [(place, *seen(place)) for place in setup.files]
+    # A secret never goes to the disk; such a launch costs the reading of its files each time.
+    storable = setup.lasting and not setup.secrets and not any(launch.secrets for launch in setup.launches)
+    plan.mcp = mcp if storable else None
+    _write(path, key, plan.plain(), files, [(name, environ.get(name)) for name in setup.variables])
+    plan.mcp = mcp
     return plan
 
 
-def _read(path: str, key: tuple[Any, ...]) -> dict[str, Any] | None:
+def _servers(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str]) -> tuple[dict[str, Any], McpSetup]:
+    """The MCP servers, in plain form and as they were found."""
+    from claude_or.mcp.launch import setup_to_plain
+    from claude_or.mcp.setup import find_setup
+
+    setup = find_setup(environ, cwd, ours)
+    return setup_to_plain(setup), setup
+
+
+def _read(path: str, key: tuple[Any, ...], environ: Mapping[str, str]) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_uid != os.getuid():
@@ -90,14 +110,22 @@ def _read(path: str, key: tuple[Any, ...]) -> dict[str, Any] | None:
             stored = marshal.loads(file.read())  # noqa: S302 - our own file, owner checked
         if stored["key"] != key or any(seen(place) != (mtime, size) for place, mtime, size in stored["files"]):
             return None
+        if any(environ.get(name) != value for name, value in stored["variables"]):
+            return None
         return stored["plan"]
     except (OSError, EOFError, ValueError, TypeError, KeyError):
         return None
 
 
-def _write(path: str, key: tuple[Any, ...], plan: dict[str, Any], files: list[tuple[str, int, int]]) -> None:
+def _write(
+    path: str,
+    key: tuple[Any, ...],
+    plan: dict[str, Any],
+    files: list[tuple[str, int, int]],
+    variables: list[tuple[str, str | None]],
+) -> None:
     """Leave the plan for the next launch; a folder that cannot be written only means a slower one."""
-    data = marshal.dumps({"key": key, "files": files, "plan": plan})
+    data = marshal.dumps({"key": key, "files": files, "variables": variables, "plan": plan})
     half = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -157,6 +185,7 @@ def _computed(
         "settings": to_plain(loaded.settings),
         "warnings": list(loaded.warnings),
         "listing": bool(windows),
+        "mcp": None,
     })
     files = [(file.path, file.mtime_ns, file.size) for file in loaded.files]
     files.append((windows_file, *seen(windows_file)))
