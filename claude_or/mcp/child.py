@@ -24,6 +24,8 @@ GRACE: Final = 2.0
 """Seconds after closing stdin, and again after SIGTERM."""
 DRAIN: Final = 0.3
 """Seconds for what is still in the pipes of a process that ended; a grandchild may hold them open for ever."""
+KILL_BOUND: Final = 0.5
+"""Seconds until a killed process is gone; it may hang in the kernel."""
 STEP: Final = 0.03
 
 
@@ -97,15 +99,15 @@ class Child:
         await self.release()
 
     async def sweep(self, grace: float) -> None:
-        """End what is left of the group."""
-        if not self._signal(signal.SIGTERM):
-            return
-        deadline = time.monotonic() + grace
-        while time.monotonic() < deadline:
-            if not self._signal(0) or not lives_in_group(self.pid):
+        """End what is left of the group: asked first, and forced after `grace` seconds."""
+        for number, limit in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_BOUND)):
+            if not self._signal(number):
                 return
-            await asyncio.sleep(STEP)
-        self._signal(signal.SIGKILL)
+            deadline = time.monotonic() + limit
+            while time.monotonic() < deadline:
+                if not self._signal(0) or not lives_in_group(self.pid):
+                    return
+                await asyncio.sleep(STEP)
 
     def kill(self) -> None:
         """End the whole group at once."""
