@@ -43,8 +43,9 @@ class Fleet:
         get: Get = get_status,
     ) -> None:
         self._tokens = dict(tokens)
-        for launch in launches:
-            keep_secret(*launch.secrets)
+        self.secrets = (*tokens.values(), *(secret for launch in launches for secret in launch.secrets))
+        """What no log may hold."""
+        keep_secret(*self.secrets)
         self.servers = {
             launch.name: McpServer(
                 launch,

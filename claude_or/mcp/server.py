@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from claude_or.log import get_log
 from claude_or.mcp.backoff import Restarts
 from claude_or.mcp.child import GRACE, Child
+from claude_or.mcp.guardian import start_time
 from claude_or.mcp.health import Get, get_status, pinged, probed
 from claude_or.mcp.journal import Journal
 from claude_or.mcp.launch import McpLaunch
@@ -220,7 +221,7 @@ class McpServer:
             self.last_error = f"cannot be started: {error.strerror or error}: {error.filename or command[0]}"
             self.journal.note(self.last_error)
             return True
-        self._guard(f"+pgid {born.pid} ?")
+        self._guard(f"+pgid {born.pid} {start_time(born.pid) or '?'}")
         self.journal.note(f"started as {born.pid}: {' '.join(born.command)}")
         child = self.child = Child(born, self.journal)
         unhealthy = ""

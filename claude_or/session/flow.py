@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from claude_or.session.servers import Servers
+
 BACKLOG = 512
 TOKEN_VARIABLE = "CLAUDE_OR_TOKEN"
 SHORTEST_TOKEN = 16
@@ -53,6 +55,7 @@ class Session:
         self.socket: Any = None
         self.port = 0
         self.guardian: tuple[int, int] = (0, -1)
+        self.servers: Servers | None = None
 
     @property
     def url(self) -> str:
@@ -126,7 +129,9 @@ def _start(session: Session) -> int:
         _take_signals(session)
         settings = _settings_file(session)
         session.guardian = spawn_guardian()
-        session.pid = spawn(claude, _their_arguments(session, settings), _child_environment(session, settings))
+        configs = _start_servers(session)
+        arguments = _their_arguments(session, settings, configs)
+        session.pid = spawn(claude, arguments, _child_environment(session, settings))
         tell_guardian(session, f"+pid {session.pid} {start_time(session.pid) or '?'}")
         return _serve(session, terminal)
     finally:
@@ -214,6 +219,27 @@ def _settings_file(session: Session) -> str:
         ) from None
 
 
+def _start_servers(session: Session) -> list[str]:
+    """Start the MCP servers; the path of the file that tells `claude` of them, if there are any."""
+    plain = session.plan.mcp
+    if not plain or not any(plain.values()):
+        return []
+    from claude_or.session.servers import FILE, servers_of
+
+    session.servers = servers_of(plain)
+    if session.servers is None:
+        return []
+    session.servers.start(lambda line: tell_guardian(session, line))
+    try:
+        return [session.folder.write(FILE, session.servers.configuration(session.url))]
+    except OSError as error:
+        raise ClaudeOrError(
+            f"the session's files cannot be written in {session.folder.path}: {error.strerror or error}",
+            hint="Make room there, or set TMPDIR to a folder that has some.",
+            exit_code=EXIT_PROXY,
+        ) from None
+
+
 def read_settings(value: str) -> dict[str, Any]:
     """What the user gave to `--settings`: a file or JSON. Raises `ClaudeOrError` (`EXIT_USAGE`) when it is neither."""
     import json
@@ -243,14 +269,15 @@ def read_settings(value: str) -> dict[str, Any]:
     return found
 
 
-def _their_arguments(session: Session, settings: str) -> list[str]:
+def _their_arguments(session: Session, settings: str, configs: list[str]) -> list[str]:
     theirs = session.arguments.theirs
     if value_of(theirs, "--model") is None:
-        return rewrite(theirs, settings=settings, model=str)
+        return rewrite(theirs, settings=settings, model=str, mcp_configs=configs)
     from claude_or.config.schema import from_plain
     from claude_or.session.facts import model_argument
 
-    return rewrite(theirs, settings=settings, model=model_argument(from_plain(session.plan.settings)))
+    translate = model_argument(from_plain(session.plan.settings))
+    return rewrite(theirs, settings=settings, model=translate, mcp_configs=configs)
 
 
 def _child_environment(session: Session, settings: str) -> dict[str, str]:
@@ -259,6 +286,8 @@ def _child_environment(session: Session, settings: str) -> dict[str, str]:
         name: filled(value, url=session.url, token=session.token, no_proxy=no_proxy)
         for name, value in session.plan.variables.items()
     }
+    if session.servers is not None:
+        variables |= session.servers.variables(session.environ)
     return environment_of(session.environ, variables, without=session.plan.without, settings_path=settings)
 
 
@@ -359,7 +388,7 @@ def serve_forever(port: int, ours: dict[str, str], environ: dict[str, str]) -> i
     from claude_or.config.key import find_key
     from claude_or.config.schema import from_plain
 
-    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ))
+    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ), with_servers=False)
     key = find_key(environ, from_plain(plan.settings)).value
     token = environ.get(TOKEN_VARIABLE, "").strip()
     if 0 < len(token) < SHORTEST_TOKEN:

@@ -29,6 +29,8 @@ from claude_or.upstream.openrouter import OpenRouter
 if TYPE_CHECKING:
     import socket
 
+    from claude_or.mcp.fleet import Fleet
+
 BACKGROUND_BOUND = 1.0
 """Seconds that background work gets to end when the session does."""
 LOG_AFTER = 2.0
@@ -40,7 +42,7 @@ _log = log.get_log("session")
 class Gateway:
     """One proxy with all that stands behind it. An async context manager; `tally` and `house` are good to read afterwards.
 
-    `key` None means the demo: no host, a script answers, working in `scratch`.
+    `key` None means the demo: no host, a script answers, working in `scratch`. `fleet` holds the MCP servers, if there are any.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Gateway:
         log_path: str,
         on_fatal: Callable[[BaseException], None],
         scratch: str = "",
+        fleet: Fleet | None = None,
     ) -> None:
         self.settings = settings
         self.tally = Tally()
@@ -66,7 +69,9 @@ class Gateway:
         self._catalog = read_catalog(cache_folder, settings.openrouter.base_url) if key is not None else None
         self._stack = AsyncExitStack()
         self._host: OpenRouter | None = None
-        self._secrets = tuple(secret for secret in (key, token, control_token) if secret)
+        self._fleet = fleet
+        known = (key, token, control_token, *(fleet.secrets if fleet else ()))
+        self._secrets = tuple(secret for secret in known if secret)
         self._breakers = Breakers()
         self._requests = Requests()
         log.keep_secret(*self._secrets)
@@ -79,6 +84,7 @@ class Gateway:
             replier_for=self._replier_for,
             tally=self.tally,
             on_fatal=on_fatal,
+            servers=fleet,
             status=lambda: {"troubled_routes": self._breakers.told()},
         )
 
@@ -91,6 +97,9 @@ class Gateway:
                 )
                 self._host = await self._stack.enter_async_context(host)
             await self._stack.enter_async_context(serving(make_app(self.house), self._listener))
+            if self._fleet is not None:
+                # Entered last, so that it ends first: an open stream would keep the server from closing.
+                await self._stack.enter_async_context(self._fleet)
         except OSError as error:
             await self._stack.aclose()
             raise ClaudeOrError(

@@ -26,6 +26,7 @@ from claude_or.session.gateway import Gateway
 from claude_or.session.summary import summary_json, summary_line
 
 if TYPE_CHECKING:
+    from claude_or.mcp.fleet import Fleet
     from claude_or.session.flow import Session
     from claude_or.session.plan import LaunchPlan
 
@@ -94,6 +95,25 @@ def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gat
         log_path=log_path(session.environ),
         on_fatal=on_fatal,
         scratch=session.scratch,
+        fleet=_fleet(session),
+    )
+
+
+def _fleet(session: Session) -> Fleet | None:
+    """The MCP servers that the launch started, from now on supervised."""
+    servers = session.servers
+    if servers is None or not servers.launches:
+        return None
+    from claude_or.mcp.fleet import Fleet
+    from claude_or.mcp.launch import launch_from_plain
+    from claude_or.session.flow import tell_guardian
+
+    return Fleet(
+        [launch_from_plain(launch) for launch in servers.launches],
+        tokens=servers.tokens,
+        born=servers.born,
+        guard=lambda line: tell_guardian(session, line),
+        log_folder=os.path.join(state_folder(session.environ), "logs", "mcp"),
     )
 
 

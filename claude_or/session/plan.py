@@ -64,25 +64,34 @@ class LaunchPlan:
 
 
 def launch_plan(
-    environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], cache_folder: str, *, printing: bool = False
+    environ: Mapping[str, str],
+    cwd: str,
+    ours: Mapping[str, str],
+    cache_folder: str,
+    *,
+    printing: bool = False,
+    with_servers: bool = True,
 ) -> LaunchPlan:
-    """The plan of this launch; `printing` is print mode. Raises `ClaudeOrError` for a mistake in the configuration."""
+    """The plan of this launch; `printing` is print mode, `with_servers` whether MCP servers are looked for. Raises `ClaudeOrError` for a mistake in the configuration."""
     key = (
         FORMAT,
         __version__,
         cwd,
         sorted(ours.items()),
-        printing,
+        (printing, with_servers),
         [(name, environ.get(name, "")) for name in VARIABLES],
     )
     path = f"{cache_folder}/launch-{zlib.crc32(repr(key).encode()):08x}"
     found = _read(path, key, environ)
     if found is not None:
         plan = LaunchPlan(found)
-        if plan.mcp is None:
+        if plan.mcp is None and with_servers:
             plan.mcp = _servers(environ, cwd, ours)[0]
         return plan
     plan, files = _computed(environ, cwd, ours, cache_folder, printing=printing)
+    if not with_servers:
+        _write(path, key, plan.plain(), files, [])
+        return plan
     mcp, setup = _servers(environ, cwd, ours)
     files += [(place, *seen(place)) for place in setup.files]
     # A secret never goes to the disk; such a launch costs the reading of its files each time.
