@@ -1,8 +1,8 @@
 """Whose argument is whose: decided on the raw command line, before any command-line library sees it.
 
 Our long options are read only while they lead; the first token that is not ours ends them, and the rest belongs to `claude`,
-untouched and in order. Three of its options are looked at wherever they stand, because two programs that both set them would
-fight: `--model`, `--settings`, `--mcp-config`. Pure, and light: this module lies on the launch path.
+untouched and in order. Two of its options are looked at wherever they stand, because two programs that both set them would
+fight: `--model` and `--settings`. Pure, and light: this module lies on the launch path.
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ OUTLIVING = {
     "--remote-control": "remote control needs Anthropic's own servers",
 }
 """Options that cannot work behind a proxy that ends with the session, and why."""
-
-_CONFIGS = "--mcp-config"
 
 
 class Arguments:
@@ -171,23 +169,17 @@ def rewrite(
 
     `settings` is the path of our merged settings file: it takes the place of the last `--settings` (only the last counts for
     `claude`), earlier ones go; without any it is put in front. `model` translates the value of `--model`. `mcp_configs` are
-    put before the user's own after the first `--mcp-config`, else in front.
+    put in front, beside the user's own.
     """
     limit = len(_options_of(theirs))
     out: list[str] = []
     settings_at = -1
-    added = not mcp_configs
     at = 0
     while at < len(theirs):
         token = theirs[at]
         name, equals, value = token.partition("=")
-        if at >= limit or name not in {"--settings", "--model", _CONFIGS}:
+        if at >= limit or name not in {"--settings", "--model"}:
             out.append(token)
-        elif name == _CONFIGS:
-            out.append(_CONFIGS)
-            out.extend([] if added else mcp_configs)
-            added = True
-            out.extend([value] if equals else [])
         elif not equals and at + 1 >= limit:
             out.append(token)  # claude itself says that the value is missing
         else:
@@ -203,9 +195,8 @@ def rewrite(
                 out.extend(["--settings", settings])
         at += 1
     front = [] if settings_at >= 0 else ["--settings", settings]
-    # One value per flag: `--mcp-config` takes several, and would swallow the prompt that follows.
-    front += [] if added else [f"{_CONFIGS}={config}" for config in mcp_configs]
-    return front + out
+    # One value per flag: `--mcp-config` takes several, and would swallow the prompt that follows. The user's own still count.
+    return front + [f"--mcp-config={config}" for config in mcp_configs] + out
 
 
 def misspelt(theirs: Sequence[str], commands: frozenset[str]) -> str | None:

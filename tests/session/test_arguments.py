@@ -167,8 +167,8 @@ def test_arguments_for_claude(theirs: list[str], written: list[str]) -> None:
     ("theirs", "written"),
     [
         (["hi"], ["--settings", "S", "--mcp-config=m.json", "hi"]),
-        (["--mcp-config", "u.json", "hi"], ["--settings", "S", "--mcp-config", "m.json", "u.json", "hi"]),
-        (["--mcp-config=u.json"], ["--settings", "S", "--mcp-config", "m.json", "u.json"]),
+        (["--mcp-config", "u.json", "hi"], ["--settings", "S", "--mcp-config=m.json", "--mcp-config", "u.json", "hi"]),
+        (["--mcp-config=u.json"], ["--settings", "S", "--mcp-config=m.json", "--mcp-config=u.json"]),
     ],
 )
 def test_our_servers_stand_beside_the_users(theirs: list[str], written: list[str]) -> None:
