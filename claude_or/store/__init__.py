@@ -1,0 +1,1 @@
+"""What outlives a session: the ledger of paid calls."""

@@ -1,0 +1,251 @@
+"""Writing the ledger: one row per call upstream, by one thread, so that no request ever waits for a disk.
+
+    add(entry) → queue → writer thread → one transaction for what has gathered
+
+A row is in the file some milliseconds after its call ended; a process that is killed in between loses these rows and no others.
+What cannot be written now (disk full, locked for long) is kept and tried again with the next row. A file that is broken is
+set aside under another name, and a new one is begun.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+from claude_or.log import get_log
+from claude_or.store.tables import Broken, TooNew, open_ledger, set_aside, to_pico
+
+MOST_KEPT: Final = 10_000
+"""Rows that wait in memory for a disk that cannot take them."""
+CLOSE_S: Final = 2.0
+DAY_MS: Final = 86_400_000
+
+Basis = Literal["host", "listing", "unknown"]
+"""Who says what a call cost: the host's bill, its list of prices, nobody."""
+Outcome = Literal["answered", "failed", "cancelled", "retried"]
+
+_log = get_log("ledger")
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One call upstream. `at` is when it ended (ms since 1970); tokens as the Messages API counts them, `read` and `written`
+    (cache) not part of `input`; `cost` in US dollars, None while nobody told it."""
+
+    at: int
+    session: str
+    conversation: str = ""
+    project: str
+    request: str = ""
+    role: str
+    asked: str
+    host: str
+    slug: str
+    served: str = ""
+    provider: str = ""
+    path: str
+    input: int = 0
+    read: int = 0
+    written: int = 0
+    output: int = 0
+    thinking: int = 0
+    cost: Decimal | None = None
+    basis: Basis = "unknown"
+    first_ms: int | None = None
+    ms: int = 0
+    outcome: Outcome
+    failure: str = ""
+    generation: str = ""
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """What became known of a call after its row was written. `generation` names the row."""
+
+    generation: str
+    cost: Decimal
+    provider: str = ""
+    input: int | None = None
+    read: int | None = None
+    output: int | None = None
+
+
+_COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(Entry))
+_INSERT: Final = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of ours
+_RETRIED: Final = "UPDATE calls SET outcome = 'retried' WHERE request = ? AND outcome = 'failed'"
+_SETTLE: Final = """
+    UPDATE calls SET cost = ?, basis = 'host', provider = CASE WHEN ? = '' THEN provider ELSE ? END,
+        input = coalesce(?, input), read = coalesce(?, read), output = coalesce(?, output)
+    WHERE generation = ? AND cost IS NULL
+"""
+
+
+class Ledger:
+    """The ledger of one session. `start` it, `add` to it from any thread, `close` it.
+
+    `keep_days` is how long rows are kept, None for ever. `trouble` is told, once per kind, what a person should know.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        keep_days: int | None = None,
+        trouble: Callable[[str], None] = lambda _words: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self._keep_days = keep_days
+        self._trouble = trouble
+        self._wall = wall
+        self._told: set[str] = set()
+        self._queue: queue.SimpleQueue[Entry | Late | Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        self._writable = True
+
+    def start(self) -> None:
+        """Start the writer."""
+        self._thread.start()
+
+    def add(self, row: Entry | Late) -> None:
+        """Have a row written soon. Never waits."""
+        self._queue.put(row)
+
+    def then(self, work: Callable[[], None]) -> None:
+        """Have something done by the writer's thread after all rows before it were written. It must not raise."""
+        self._queue.put(work)
+
+    def close(self, bound: float = CLOSE_S) -> bool:
+        """Write what is left and end the writer; False when it did not end in `bound` seconds."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(bound)
+        return not self._thread.is_alive()
+
+    # The writer's thread
+
+    def _run(self) -> None:
+        waiting: list[Entry | Late] = []
+        self._open()
+        self._forget_old()
+        over = False
+        while not over:
+            works: list[Callable[[], None]] = []
+            for item in self._gathered():
+                if item is None:
+                    over = True
+                elif isinstance(item, (Entry, Late)):
+                    waiting.append(item)
+                else:
+                    works.append(item)
+            if waiting and self._write(waiting):
+                waiting.clear()
+            del waiting[:-MOST_KEPT]
+            for work in works:
+                work()
+        if waiting:
+            self._tell("unwritten", f"{len(waiting)} calls could not be written to {self.path}")
+        if self._connection is not None:
+            self._connection.close()
+
+    def _gathered(self) -> list[Entry | Late | Callable[[], None] | None]:
+        items = [self._queue.get()]
+        while True:
+            try:
+                items.append(self._queue.get_nowait())
+            except queue.Empty:
+                return items
+
+    def _open(self) -> None:
+        for _ in range(2):
+            try:
+                self._connection = open_ledger(self.path)
+            except TooNew:
+                self._writable = False
+                self._tell("too new", f"{self.path} is of a later version of claude-or; this session is not recorded")
+            except Broken as broken:
+                try:
+                    aside = set_aside(self.path, self._wall())
+                except OSError as error:
+                    self._tell("broken", f"{self.path} is damaged ({broken}) and cannot be set aside: {error.strerror}")
+                    return
+                self._tell(
+                    "broken", f"the ledger was damaged ({broken}); it is kept as {aside} and a new one was begun"
+                )
+                continue
+            except (sqlite3.OperationalError, OSError) as error:
+                self._tell("unopened", f"the ledger {self.path} cannot be written: {error}")
+            return
+
+    def _write(self, rows: Sequence[Entry | Late]) -> bool:
+        """Write rows in one transaction; whether they need not be kept any longer."""
+        if not self._writable:
+            return True
+        if self._connection is None:
+            self._open()
+            if self._connection is None:
+                return not self._writable
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for row in rows:
+                self._put(self._connection, row)
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._tell("unwritten", f"the ledger {self.path} cannot be written now: {error}")
+            self._undo()
+            return False
+        except sqlite3.DatabaseError as error:
+            _log.error("ledger damaged", reason=str(error))
+            self._connection.close()
+            self._connection = None
+            try:
+                aside = set_aside(self.path, self._wall())
+                self._tell("broken", f"the ledger was damaged ({error}); it is kept as {aside} and a new one was begun")
+            except OSError:
+                pass
+            return False
+        return True
+
+    def _undo(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._connection.close()
+                self._connection = None
+
+    def _put(self, connection: sqlite3.Connection, row: Entry | Late) -> None:
+        if isinstance(row, Late):
+            values = (to_pico(row.cost), row.provider, row.provider, row.input, row.read, row.output, row.generation)
+            connection.execute(_SETTLE, values)
+            return
+        if row.request:
+            connection.execute(_RETRIED, (row.request,))
+        plain = [getattr(row, name) for name in _COLUMNS]
+        plain[_COLUMNS.index("cost")] = None if row.cost is None else to_pico(row.cost)
+        connection.execute(_INSERT, plain)
+
+    def _forget_old(self) -> None:
+        if self._connection is None or self._keep_days is None:
+            return
+        try:
+            self._connection.execute(
+                "DELETE FROM calls WHERE at < ?", (int(self._wall() * 1000) - self._keep_days * DAY_MS,)
+            )
+        except sqlite3.Error as error:
+            _log.warning("old rows not removed", reason=str(error))
+
+    def _tell(self, kind: str, words: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            _log.warning("ledger trouble", reason=words)
+            self._trouble(words)
