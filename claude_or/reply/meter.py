@@ -1,4 +1,6 @@
-"""What each call upstream cost: the innermost wrapper, so that retries, side calls and abandoned calls are all seen.
+"""What each call upstream may cost and did cost: the innermost wrapper, so that retries, side calls and abandoned calls are all seen.
+
+Before a call the budget has its say (`budget.py`); what it refuses was never made.
 
 One call is one `Charge`, made when the call ends in whatever way. A call begins with the first report, which may be empty: a
 leaf that asks nobody (a request that cannot be carried) reports nothing and is not charged. Of a call that was abandoned only
@@ -7,22 +9,26 @@ what had been told is known; it is counted as such, never guessed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from claude_or.reply.budget import Budget, Price, Reservation
 from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed, Report, Role, Route
 from claude_or.wire.anthropic import FailureKind
-from claude_or.wire.events import Usage
 
 Outcome = Literal["answered", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One call upstream. `cost` is in US dollars, None while nobody told it; `priced` says that it is by the listing."""
+    """One call upstream. `cost` is in US dollars, None while nobody told it; `priced` says that it is by the listing.
+
+    `first_s` is the time to the first frame, `seconds` to the end. `ask` is what was asked.
+    """
 
     request_id: str
     route: Route
@@ -32,10 +38,14 @@ class Charge:
     cost: Decimal | None = None
     priced: bool = False
     failure: FailureKind | None = None
+    first_s: float | None = field(default=None, compare=False)
+    seconds: float = field(default=0.0, compare=False)
+    ask: Ask | None = field(default=None, compare=False, repr=False)
 
-
-Price = Callable[[str, Usage], Decimal | None]
-"""What a usage costs by the listing, in US dollars, by slug."""
+    @property
+    def is_billed(self) -> bool:
+        """Whether there is, or may come, a bill: a call that failed before a model was named was not billed."""
+        return self.outcome != "failed" or bool(self.report.model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,40 +56,56 @@ class Meter:
     route: Route
     charge: Callable[[Charge], None]
     price: Price = lambda _slug, _usage: None
+    budget: Budget | None = None
+    clock: Callable[[], float] = time.monotonic
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
-        """The inner answer, unchanged."""
-        report: Report | None = None
-        outcome: Outcome = "cancelled"
-        failure: FailureKind | None = None
+        """The inner answer, unchanged. Raises `ReplyFailed` (402) for what the budget refuses."""
+        held = await self.budget.reserve(ask, self.route, self.price) if self.budget else None
+        charge = None
         try:
-            async with aclosing(self.inner.reply(ask)) as bursts:
-                async for burst in bursts:
-                    report = burst.report or report
-                    if burst.frames:
-                        outcome = _ENDS.get(burst.frames[-1].event, outcome)
-                    yield burst
-        except ReplyFailed as failed:
-            outcome, failure = "failed", failed.failure.kind
-            report = failed.report or report
-            raise
+            call = _Call(self.clock())
+            try:
+                async with aclosing(self.inner.reply(ask)) as bursts:
+                    async for burst in bursts:
+                        call.see(burst, self.clock)
+                        yield burst
+            except ReplyFailed as failed:
+                call.outcome, call.failure = "failed", failed.failure.kind
+                call.report = failed.report or call.report
+                raise
+            finally:
+                if call.report is not None:
+                    charge = self._charge_of(ask, call, call.report)
+                    self.charge(charge)
         finally:
-            if report is not None:
-                self._charge(ask, report, outcome, failure)
+            self._settle(held, charge)
 
-    def _charge(self, ask: Ask, report: Report, outcome: Outcome, failure: FailureKind | None) -> None:
-        cost, priced = self._cost(report)
-        self.charge(
-            Charge(
-                request_id=ask.request_id,
-                route=self.route,
-                role=ask.plan.role,
-                outcome=outcome,
-                report=report,
-                cost=cost,
-                priced=priced,
-                failure=failure,
+    def _settle(self, held: Reservation | None, charge: Charge | None) -> None:
+        if self.budget is None:
+            return
+        if charge is None:
+            self.budget.settle(held, None, billed=False)
+        else:
+            report = charge.report
+            self.budget.settle(
+                held, charge.cost, report.usage, generation=report.generation_id, billed=charge.is_billed
             )
+
+    def _charge_of(self, ask: Ask, call: _Call, report: Report) -> Charge:
+        cost, priced = self._cost(report)
+        return Charge(
+            request_id=ask.request_id,
+            route=self.route,
+            role=ask.plan.role,
+            outcome=call.outcome,
+            report=report,
+            cost=cost,
+            priced=priced,
+            failure=call.failure,
+            first_s=call.first_s,
+            seconds=self.clock() - call.began,
+            ask=ask,
         )
 
     def _cost(self, report: Report) -> tuple[Decimal | None, bool]:
@@ -87,6 +113,24 @@ class Meter:
             return report.cost, False
         by_list = self.price(self.route.slug, report.usage)
         return by_list, by_list is not None
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known of the call that runs."""
+
+    began: float
+    report: Report | None = None
+    outcome: Outcome = "cancelled"
+    failure: FailureKind | None = None
+    first_s: float | None = None
+
+    def see(self, burst: Burst, clock: Callable[[], float]) -> None:
+        self.report = burst.report or self.report
+        if burst.frames:
+            self.outcome = _ENDS.get(burst.frames[-1].event, self.outcome)
+            if self.first_s is None:
+                self.first_s = clock() - self.began
 
 
 _ENDS: dict[str, Outcome] = {"message_stop": "answered", "error": "failed"}
@@ -123,8 +167,7 @@ class Count:
             self.output += usage.output_tokens
         if charge.cost is not None:
             self.cost += charge.cost
-        elif charge.outcome != "failed" or charge.report.model:
-            # A call that failed before a model was named was not billed.
+        elif charge.is_billed:
             self.unknown += 1
 
     def __add__(self, other: Count) -> Count:
@@ -140,6 +183,12 @@ class Tally:
     def add(self, charge: Charge) -> None:
         """Count one call in."""
         self.models.setdefault(charge.route.slug, Count()).add(charge)
+
+    def settle(self, slug: str, cost: Decimal) -> None:
+        """The bill of one call that was counted without one."""
+        count = self.models.setdefault(slug, Count())
+        count.cost += cost
+        count.unknown = max(0, count.unknown - 1)
 
     @property
     def total(self) -> Count:

@@ -1,0 +1,233 @@
+"""Caps on spending, held by reservation: what a call may cost is set aside before it is made.
+
+    spent + reserved by calls in flight + this call's reservation ≤ cap, for every cap
+
+A reservation is the estimated prompt at its price (the part that this conversation read from the cache last time at the
+price of reading) plus as much output as nearly all answers of this session stayed below. While other calls are in flight a call that does not
+fit waits for them: what they reserved and did not use comes back. When none is in flight it is refused, in words that name
+the cap and how to raise it. A call that ended without a bill keeps its reservation as spent until the bill is known.
+
+Only this session's calls are reserved; what other sessions have spent is read anew before each call (`elsewhere`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, Literal
+
+from claude_or.log import get_log
+from claude_or.routing.ask import Ask, ReplyFailed, Route
+from claude_or.translate.tokens import estimate
+from claude_or.wire.anthropic import Failure
+from claude_or.wire.events import Usage
+
+Scope = Literal["session", "day", "project", "month"]
+SCOPES: Final[tuple[Scope, ...]] = ("session", "day", "project", "month")
+
+WARN_AT: Final = Decimal("0.8")
+FIRST_OUTPUT: Final = 4_096
+"""Tokens of output reserved before any answer of the session is known."""
+REMEMBERED: Final = 200
+"""Answers whose lengths are remembered."""
+NEARLY_ALL: Final = 0.95
+
+_NAMES: Final[dict[Scope, str]] = {
+    "session": "this session",
+    "day": "today",
+    "project": "this project",
+    "month": "this month",
+}
+_log = get_log("budget")
+
+Price = Callable[[str, Usage], Decimal | None]
+Spent = Mapping[Scope, Decimal]
+
+
+async def _nothing_elsewhere() -> Spent:
+    return {}
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What one call may cost, in US dollars. `conversation` is whose cache it counts on."""
+
+    amount: Decimal
+    conversation: tuple[str, str, str]
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """The caps of one session, in US dollars, by scope. Without caps everything passes.
+
+    `elsewhere` tells what other sessions have spent in each scope; `day` numbers the local day, `month` the local month of
+    this moment, so that a session that runs over midnight starts anew. `warn` is told once per cap when four fifths are spent.
+    `unknown_price` says whether a model without a price may be asked at all.
+    """
+
+    caps: dict[Scope, Decimal]
+    elsewhere: Callable[[], Awaitable[Spent]] = _nothing_elsewhere
+    day: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
+    """Year, month and day of this moment, local."""
+    warn: Callable[[str], None] = lambda _words: None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+    refused: int = 0
+    """Calls that were not made."""
+    _own: dict[tuple[int, int, int], Decimal] = field(default_factory=dict[tuple[int, int, int], Decimal])
+    _held: list[Reservation] = field(default_factory=list[Reservation])
+    _open_bills: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    _outputs: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _cached: dict[tuple[str, str, str], int] = field(default_factory=dict[tuple[str, str, str], int])
+    _elsewhere: Spent = field(default_factory=dict[Scope, Decimal])
+    _warned: set[Scope] = field(default_factory=set[Scope])
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reserve(self, ask: Ask, route: Route, price: Price) -> Reservation | None:
+        """Set aside what the call may cost; waits for calls in flight where that can help. None when nothing is capped.
+
+        Raises `ReplyFailed` (402) when it does not fit.
+        """
+        if not self.caps:
+            return None
+        conversation = (ask.session_id, ask.agent_id, route.slug)
+        amount = price(route.slug, self._expected(ask, conversation))
+        if amount is None:
+            if self.unknown_price == "allow":
+                return None
+            raise self._refusal(
+                f"{route.slug} has no known price, and a spending cap is set (budget.unknown_price: allow lets it pass)"
+            )
+        while True:
+            self._elsewhere = await self.elsewhere()
+            scope = self._too_small(amount)
+            if scope is None:
+                break
+            if not self._held:
+                raise self._refusal(self._words(scope, amount))
+            self._changed.clear()
+            await self._changed.wait()
+        reservation = Reservation(amount, conversation)
+        self._held.append(reservation)
+        return reservation
+
+    def settle(
+        self,
+        reservation: Reservation | None,
+        cost: Decimal | None,
+        usage: Usage | None = None,
+        *,
+        generation: str = "",
+        billed: bool = True,
+    ) -> None:
+        """The call is over: `cost` is its bill, None while unknown, `billed` False when there will be none."""
+        if reservation is not None and reservation in self._held:
+            self._held.remove(reservation)
+        self._changed.set()
+        if usage is not None:
+            self._outputs.append(usage.output_tokens)
+            if reservation is not None:
+                self._cached[reservation.conversation] = usage.cache_read_input_tokens
+        if cost is None and billed and reservation is not None:
+            cost = reservation.amount
+            if generation:
+                self._open_bills[generation] = cost
+        if cost:
+            self._add(cost)
+
+    def correct(self, generation: str, cost: Decimal) -> None:
+        """A bill came late: it takes the place of the reservation that was counted as spent."""
+        counted = self._open_bills.pop(generation, None)
+        if counted is not None:
+            self._add(cost - counted)
+
+    def spent(self, scope: Scope) -> Decimal:
+        """Spent in a scope so far, in this session and, as last read, elsewhere."""
+        return self._own_in(scope) + self._elsewhere.get(scope, Decimal(0))
+
+    def told(self) -> dict[str, dict[str, str]]:
+        """Limit and spending by scope, as text."""
+        return {
+            scope: {"limit": format(cap, "f"), "spent": format(self.spent(scope), "f")}
+            for scope, cap in self.caps.items()
+        }
+
+    def raise_by(self, scope: Scope, dollars: Decimal) -> Decimal:
+        """Raise a cap; the new one. Raises `KeyError` when there is none in this scope."""
+        self.caps[scope] += dollars
+        if self.spent(scope) < self.caps[scope] * WARN_AT:
+            self._warned.discard(scope)
+        self._changed.set()
+        return self.caps[scope]
+
+    def _add(self, cost: Decimal) -> None:
+        today = self.day()
+        self._own[today] = self._own.get(today, Decimal(0)) + cost
+        for scope, cap in self.caps.items():
+            spent = self.spent(scope)
+            if spent >= cap * WARN_AT and scope not in self._warned:
+                self._warned.add(scope)
+                words = f"{_dollars(spent)} of {_dollars(cap)} spent for {_NAMES[scope]}"
+                _log.warning("cap near", scope=scope, spent=str(spent), cap=str(cap))
+                self.warn(words)
+
+    def _own_in(self, scope: Scope) -> Decimal:
+        if scope == "day":
+            return self._own.get(self.day(), Decimal(0))
+        year, month, _ = self.day()
+        days = self._own.items()
+        return sum((cost for day, cost in days if scope != "month" or day[:2] == (year, month)), Decimal(0))
+
+    def _too_small(self, amount: Decimal) -> Scope | None:
+        """The first cap that a call of this amount would break. A call that costs nothing breaks none."""
+        if not amount:
+            return None
+        held = sum((one.amount for one in self._held), Decimal(0))
+        return next((scope for scope, cap in self.caps.items() if self.spent(scope) + held + amount > cap), None)
+
+    def _expected(self, ask: Ask, conversation: tuple[str, str, str]) -> Usage:
+        prompt = estimate(ask.request)
+        read = min(prompt, self._cached.get(conversation, 0))
+        return Usage(
+            input_tokens=prompt - read,
+            cache_read_input_tokens=read,
+            output_tokens=min(ask.request.max_tokens, self._likely_output()),
+        )
+
+    def _likely_output(self) -> int:
+        if not self._outputs:
+            return FIRST_OUTPUT
+        ordered = sorted(self._outputs)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * NEARLY_ALL))]
+
+    def _words(self, scope: Scope, amount: Decimal) -> str:
+        cap, spent = self.caps[scope], self.spent(scope)
+        return (
+            f"the cap of {_dollars(cap)} for {_NAMES[scope]} is reached: {_dollars(spent)} spent, and this call may cost "
+            f"{_dollars(amount)}. `claude-or budget raise {_step(cap)}{'' if scope == 'session' else f' --cap {scope}'}` "
+            f'in another terminal raises it; then say "go on"'
+        )
+
+    def _refusal(self, words: str) -> ReplyFailed:
+        self.refused += 1
+        _log.warning("call refused by budget", reason=words)
+        return ReplyFailed(
+            Failure(
+                kind="billing",
+                status=402,
+                type="billing_error",
+                message=f"claude-or: {words}.",
+                should_retry=False,
+            )
+        )
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
+
+
+def _step(cap: Decimal) -> str:
+    """A sensible raise: as much again."""
+    return format(cap.normalize() + Decimal(0), "f")
