@@ -110,6 +110,7 @@ def root(
         str | None, _session_option("--profile", "A set of models from the configuration.", "NAME")
     ] = None,
     config: Annotated[str | None, _session_option("--config", "Read this instead of your config.yaml.", "FILE")] = None,
+    budget: Annotated[str | None, _session_option("--budget", "Most that this session may spend.", "DOLLARS")] = None,
     log_level: Annotated[
         str | None,
         _session_option("--log-level", "How much goes to the log file: debug, info, warning, error.", "LEVEL"),
@@ -127,7 +128,7 @@ def root(
     ] = False,
 ) -> None:
     """Show the help: a session never comes here."""
-    del big, small, profile, config, log_level, dry_run, quiet, install_claude, summary_json
+    del big, small, profile, config, budget, log_level, dry_run, quiet, install_claude, summary_json
     if version:
         typer.echo(f"claude-or {__version__}")
     elif context.invoked_subcommand is None:

@@ -18,6 +18,7 @@ Our options (they stand first; `--` ends them)
   --small MODEL         model for haiku: summaries, titles, web pages
   --profile NAME        a set of models from the configuration
   --config FILE         read this instead of your config.yaml
+  --budget DOLLARS      most that this session may spend
   --log-level LEVEL     debug, info, warning or error
   --dry-run             show what claude would be started with, and stop
   --quiet               no summary line at the end

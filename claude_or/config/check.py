@@ -21,6 +21,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 PROJECT_MAY_NOT: dict[Path, str] = {
     ("openrouter", "base_url"): "it would send your key to an address that the project chose",
     ("client", "auto_mode"): "it decides what runs without asking you",
+    ("budget", "unknown_price"): "it would lift your own cap",
+    ("ledger", "keep_days"): "the record is yours",
 }
 """Settings that a project's file must not touch, with the reason: the file came with somebody else's repository."""
 
@@ -30,6 +32,11 @@ RANGES: dict[Path, tuple[float, float]] = {
     ("limits", "idle"): (1, 7200),
     ("limits", "ping"): (0.1, 600),
     ("limits", "attempts"): (1, 20),
+    ("budget", "session"): (0, 1_000_000),
+    ("budget", "day"): (0, 1_000_000),
+    ("budget", "project"): (0, 1_000_000),
+    ("budget", "month"): (0, 1_000_000),
+    ("ledger", "keep_days"): (1, 36_500),
 }
 
 

@@ -46,6 +46,7 @@ class Overrides:
     profile: str | None = None
     log_level: str | None = None
     config: str | None = None
+    budget: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class _Merge:
             ("--big", "models", "big", overrides.big),
             ("--small", "models", "small", overrides.small),
             ("--log-level", "", "log_level", overrides.log_level),
+            ("--budget", "budget", "session", overrides.budget),
         ):
             if value is not None:
                 self._add_one(section, key, value.strip(), Origin("flag", flag))
@@ -247,7 +249,14 @@ class _Merge:
             return None, seen
 
     def _add_one(self, section: str, key: str, value: str, origin: Origin) -> None:
-        """One value from the environment or a flag. Checked here: no pydantic for four strings."""
+        """One value from the environment or a flag. Checked here: no pydantic for a few strings."""
+        if section == "budget":
+            dollars = dollars_of(value)
+            if dollars is None:
+                self.mistakes.append(f"{origin}: expected an amount in US dollars such as 2.50, got {value!r}")
+            else:
+                self._add({section: {key: dollars}}, lambda _: origin)
+            return
         if key == "log_level":
             from claude_or.config.check import LOG_LEVELS
 
@@ -295,12 +304,28 @@ class _Merge:
     def _set(self, target: dict[str, Any], key: str, value: Any, path: tuple[str, ...], origin: Any) -> None:
         if value is None:  # a key without a value says nothing
             return
+        if path[0] == "budget" and _raises(target.get(key), value) and origin(path).layer == "project":
+            # The file came with somebody else's repository: it may spend less of the user's money, not more.
+            return
         target[key] = value.rstrip("/") if path == ("openrouter", "base_url") else value
         self.origins[".".join(path)] = origin(path)
 
 
 def _no_models() -> dict[str, Any]:
     return dict.fromkeys(to_plain(Settings())["models"])
+
+
+def dollars_of(text: str) -> float | None:
+    """An amount as people write it (`5`, `2.50`, `$5`); None when it is none."""
+    try:
+        dollars = float(text.strip().removeprefix("$"))
+    except ValueError:
+        return None
+    return dollars if 0 <= dollars <= 1_000_000 else None
+
+
+def _raises(cap: Any, to: Any) -> bool:
+    return isinstance(cap, (int, float)) and isinstance(to, (int, float)) and to > cap
 
 
 def _warnings(settings: Settings) -> Iterator[str]:

@@ -66,6 +66,31 @@ class Client:
     auto_mode: Literal["off", "local"] = "off"
     tool_search: bool = True
     nonessential_traffic: bool = False
+    status_line: bool = True
+    """Show models, cost and cache below the prompt; a status line of the user's own stands above it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Caps on spending in US dollars; None is no cap. Days and months are local; `project` counts everything ever spent there."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    session: float | None = None
+    day: float | None = None
+    project: float | None = None
+    month: float | None = None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a call to a model whose price nobody knows, while there is a cap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The record of what was paid."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    keep_days: int = 730
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +108,8 @@ class Settings:
     openrouter: OpenRouter = field(default_factory=OpenRouter)
     limits: Limits = field(default_factory=Limits)
     client: Client = field(default_factory=Client)
+    budget: Budget = field(default_factory=Budget)
+    ledger: Ledger = field(default_factory=Ledger)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -103,5 +130,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         openrouter=OpenRouter(**plain["openrouter"]),
         limits=Limits(**plain["limits"]),
         client=Client(**plain["client"]),
+        budget=Budget(**plain["budget"]),
+        ledger=Ledger(**plain["ledger"]),
         log_level=plain["log_level"],
     )

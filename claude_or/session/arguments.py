@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-VALUED = ("--big", "--small", "--config", "--profile", "--log-level", "--summary-json")
+VALUED = ("--big", "--small", "--config", "--profile", "--log-level", "--summary-json", "--budget")
 """Our options that take a value."""
 SWITCHES = ("--dry-run", "--quiet", "--install-claude")
 """Our options that take none."""

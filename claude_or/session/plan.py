@@ -33,7 +33,7 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
-FORMAT = 2
+FORMAT = 3
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
@@ -177,6 +177,7 @@ def _computed(
             profile=ours.get("--profile"),
             log_level=ours.get("--log-level"),
             config=ours.get("--config"),
+            budget=ours.get("--budget"),
         ),
     )
     windows_file = f"{cache_folder}/{FILE}"

@@ -404,3 +404,29 @@ def test_settings_survive_the_launch_cache_without_pydantic(world: World) -> Non
     )
     settings = world.load().settings
     assert from_plain(marshal.loads(marshal.dumps(to_plain(settings)))) == settings
+
+
+def test_caps_are_amounts_in_dollars_and_the_flag_speaks_for_the_session(world: World) -> None:
+    world.write_user("budget: {session: 5, day: 10.5, unknown_price: allow}\nledger: {keep_days: 30}\n")
+    assert world.load().settings.budget.session == 5
+    assert world.load().settings.budget.day == 10.5
+    assert world.load().settings.ledger.keep_days == 30
+    loaded = world.load(budget="$0.25")
+    assert loaded.settings.budget.session == 0.25
+    assert loaded.origin("budget.session").layer == "flag"
+
+
+@pytest.mark.parametrize("amount", ["", "five", "-1", "nan", "1e9"])
+def test_a_cap_that_is_no_amount_is_told(world: World, amount: str) -> None:
+    (told,) = world.mistakes(budget=amount)
+    assert "--budget" in told
+    assert "US dollars" in told
+
+
+def test_a_projects_file_may_lower_a_cap_but_not_raise_it(world: World) -> None:
+    world.write_user("budget: {day: 10, session: 5}\n")
+    world.write_project("budget: {day: 1000, session: 1, month: 3}\n")
+    budget = world.load().settings.budget
+    assert (budget.day, budget.session, budget.month) == (10, 1, 3)
+    world.write_project("budget: {unknown_price: allow}\n")
+    assert "may not set" in world.mistakes()[0]
