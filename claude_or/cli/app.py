@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from claude_or import __version__
+from claude_or.cli import app_money
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 
 if TYPE_CHECKING:
@@ -276,6 +277,9 @@ def _answer(command: str, ask: Callable[[], CommandResult], *, as_json: bool) ->
             raise
         result = failure_result(command, error)
     raise typer.Exit(show(result, as_json=as_json))
+
+
+app_money.register(app, _Command, _Group, _answer)
 
 
 def run(arguments: list[str]) -> int:

@@ -30,6 +30,9 @@ Our options (they stand first; `--` ends them)
 Commands
   models                which model has which role, its window and its price
   doctor                check everything a session needs, and say how to mend it
+  usage                 what was paid: by model, project, session, role, day
+  budget                the caps of running sessions; `budget raise 5` lifts one
+  statusline            the line below claude's prompt, which claude runs
   explain REQUEST.json  what a saved request becomes upstream, and what is lost
   serve                 the proxy alone, until it is ended
   demo                  try it without a key, on a scripted model

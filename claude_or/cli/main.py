@@ -58,6 +58,10 @@ def _run(argv: Sequence[str]) -> int:
 
         sys.stdout.write(HELP)
         return EXIT_OK
+    if arguments.theirs[:1] == ["statusline"] and arguments.kind == "command":
+        from claude_or.session.statusline import main as show_status
+
+        return show_status()
     if arguments.kind == "command":
         return _run_app(arguments.theirs)
     if arguments.kind == "passed":

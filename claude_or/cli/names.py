@@ -2,4 +2,14 @@
 
 from __future__ import annotations
 
-COMMANDS: frozenset[str] = frozenset({"demo", "doctor", "explain", "install-claude", "models", "serve"})
+COMMANDS: frozenset[str] = frozenset({
+    "budget",
+    "demo",
+    "doctor",
+    "explain",
+    "install-claude",
+    "models",
+    "serve",
+    "statusline",
+    "usage",
+})

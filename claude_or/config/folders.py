@@ -25,12 +25,12 @@ def cache_folder(environ: Mapping[str, str], platform: str = sys.platform) -> st
 
 
 def state_folder(environ: Mapping[str, str], platform: str = sys.platform) -> str:
-    """Folder of what should outlive a session but is no configuration: logs, the ledger, run folders."""
+    """Folder of what should outlive a session but is no configuration: logs, run folders."""
     return _folder(environ, "XDG_STATE_HOME", "Library/Application Support" if platform == "darwin" else ".local/state")
 
 
 def data_folder(environ: Mapping[str, str], platform: str = sys.platform) -> str:
-    """Folder of what was installed for us: Claude Code, when claude-or fetched it."""
+    """Folder of what is kept for good: the ledger, and Claude Code, when claude-or fetched it."""
     return _folder(environ, "XDG_DATA_HOME", "Library/Application Support" if platform == "darwin" else ".local/share")
 
 

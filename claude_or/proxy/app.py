@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from claude_or.log import bound, capture_stdlib, get_log
-from claude_or.proxy.control import restart_server, tell_servers, tell_status
+from claude_or.proxy.control import raise_cap, restart_server, tell_servers, tell_status
 from claude_or.proxy.counting import count_tokens
 from claude_or.proxy.house import House
 from claude_or.proxy.messages import INTERNAL, answer_messages
@@ -65,6 +65,7 @@ def make_app(house: House) -> web.Application:
     app.router.add_get("/v1/models", route(list_models))
     app.router.add_get("/v1/models/{id:.+}", route(one_model))
     app.router.add_get("/control/status", route(tell_status))
+    app.router.add_post("/control/budget", route(raise_cap))
     app.router.add_get("/control/mcp", route(tell_servers))
     app.router.add_post("/control/mcp/{name}/restart", route(restart_server))
     if house.servers is not None:

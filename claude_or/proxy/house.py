@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from claude_or.config.schema import Settings
+from claude_or.reply.budget import Budget
 from claude_or.reply.meter import Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
@@ -67,6 +68,7 @@ class House:
     new_id: NewId = random_id
     clock: Callable[[], float] = time.monotonic
     servers: Servers | None = None
+    budget: Budget | None = None
     body_limit: int = 32 * 1024 * 1024
     """Bytes of a request's body, as sent and as decoded."""
     head_seconds: float = 20.0

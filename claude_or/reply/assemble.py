@@ -18,6 +18,7 @@ from decimal import Decimal
 
 from claude_or.config.schema import Settings
 from claude_or.reply.breaker import Breakers, Guarded
+from claude_or.reply.budget import Budget
 from claude_or.reply.fallback import Fallback
 from claude_or.reply.meter import Charge, Meter
 from claude_or.reply.once import Once, Requests
@@ -38,6 +39,7 @@ class Parts:
     settings: Callable[[], Settings]
     catalog: Callable[[], Catalog | None]
     charge: Callable[[Charge], None]
+    budget: Budget | None = None
     new_id: NewId = random_id
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
@@ -68,7 +70,7 @@ def _metered(route: Route, parts: Parts) -> Replier:
     def price(slug: str, usage: Usage) -> Decimal | None:
         return catalog.price(slug, usage) if catalog else None
 
-    return Meter(inner=_leaf(route, parts), route=route, charge=parts.charge, price=price)
+    return Meter(inner=_leaf(route, parts), route=route, charge=parts.charge, price=price, budget=parts.budget)
 
 
 def _leaf(route: Route, parts: Parts) -> Replier:

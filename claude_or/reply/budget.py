@@ -3,7 +3,8 @@
     spent + reserved by calls in flight + this call's reservation ≤ cap, for every cap
 
 A reservation is the estimated prompt at its price (the part that this conversation read from the cache last time at the
-price of reading) plus as much output as nearly all answers of this session stayed below. While other calls are in flight a call that does not
+price of reading) plus as much output as nearly all answers of this session stayed below. As long as no answer is known, one
+call goes ahead alone on a guess, and others go beside it only where all that they may say fits. While other calls are in flight a call that does not
 fit waits for them: what they reserved and did not use comes back. When none is in flight it is refused, in words that name
 the cap and how to raise it. A call that ended without a bill keeps its reservation as spent until the bill is known.
 
@@ -30,7 +31,8 @@ SCOPES: Final[tuple[Scope, ...]] = ("session", "day", "project", "month")
 
 WARN_AT: Final = Decimal("0.8")
 FIRST_OUTPUT: Final = 4_096
-"""Tokens of output reserved before any answer of the session is known."""
+"""Tokens of output reserved as long as few answers of the session are known."""
+FEW: Final = 20
 REMEMBERED: Final = 200
 """Answers whose lengths are remembered."""
 NEARLY_ALL: Final = 0.95
@@ -93,23 +95,24 @@ class Budget:
         if not self.caps:
             return None
         conversation = (ask.session_id, ask.agent_id, route.slug)
-        amount = price(route.slug, self._expected(ask, conversation))
+        amount = price(route.slug, self._expected(ask, conversation, self._likely_output()))
         if amount is None:
             if self.unknown_price == "allow":
                 return None
             raise self._refusal(
                 f"{route.slug} has no known price, and a spending cap is set (budget.unknown_price: allow lets it pass)"
             )
+        most = price(route.slug, self._expected(ask, conversation, ask.request.max_tokens)) or amount
         while True:
             self._elsewhere = await self.elsewhere()
-            scope = self._too_small(amount)
+            scope = self._too_small(amount if self._outputs or not self._held else most)
             if scope is None:
                 break
             if not self._held:
                 raise self._refusal(self._words(scope, amount))
             self._changed.clear()
             await self._changed.wait()
-        reservation = Reservation(amount, conversation)
+        reservation = Reservation(amount if self._outputs else most, conversation)
         self._held.append(reservation)
         return reservation
 
@@ -145,7 +148,7 @@ class Budget:
 
     def spent(self, scope: Scope) -> Decimal:
         """Spent in a scope so far, in this session and, as last read, elsewhere."""
-        return self._own_in(scope) + self._elsewhere.get(scope, Decimal(0))
+        return self.own(scope) + self._elsewhere.get(scope, Decimal(0))
 
     def told(self) -> dict[str, dict[str, str]]:
         """Limit and spending by scope, as text."""
@@ -173,7 +176,8 @@ class Budget:
                 _log.warning("cap near", scope=scope, spent=str(spent), cap=str(cap))
                 self.warn(words)
 
-    def _own_in(self, scope: Scope) -> Decimal:
+    def own(self, scope: Scope) -> Decimal:
+        """Spent by this session in a scope."""
         if scope == "day":
             return self._own.get(self.day(), Decimal(0))
         year, month, _ = self.day()
@@ -187,20 +191,21 @@ class Budget:
         held = sum((one.amount for one in self._held), Decimal(0))
         return next((scope for scope, cap in self.caps.items() if self.spent(scope) + held + amount > cap), None)
 
-    def _expected(self, ask: Ask, conversation: tuple[str, str, str]) -> Usage:
+    def _expected(self, ask: Ask, conversation: tuple[str, str, str], output: int) -> Usage:
         prompt = estimate(ask.request)
         read = min(prompt, self._cached.get(conversation, 0))
         return Usage(
             input_tokens=prompt - read,
             cache_read_input_tokens=read,
-            output_tokens=min(ask.request.max_tokens, self._likely_output()),
+            output_tokens=min(ask.request.max_tokens, output),
         )
 
     def _likely_output(self) -> int:
         if not self._outputs:
             return FIRST_OUTPUT
         ordered = sorted(self._outputs)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * NEARLY_ALL))]
+        nearly_all = ordered[min(len(ordered) - 1, int(len(ordered) * NEARLY_ALL))]
+        return max(nearly_all, FIRST_OUTPUT) if len(ordered) < FEW else nearly_all
 
     def _words(self, scope: Scope, amount: Decimal) -> str:
         cap, spent = self.caps[scope], self.spent(scope)

@@ -23,6 +23,8 @@ TOKEN = "claude-or-session-token"
 """Stands for the session's token in the prepared settings text."""
 NO_PROXY = "claude-or-no-proxy"
 """Stands for the merged list of hosts that no HTTP proxy may see."""
+STATUS = "claude-or-status-line"
+"""Stands for the command of the status line."""
 
 CAP = 200_000
 """Above this window the client complains on stderr, in print mode, that it cannot enforce the switch for an id it does not know.
@@ -92,6 +94,8 @@ def settings_of(facts: Facts) -> dict[str, Any]:
         "skipWebFetchPreflight": True,
         "modelPicker": {"replaceBuiltInOptions": True, "options": facts["picker"]},
     }
+    if facts["status_line"]:
+        settings["statusLine"] = {"type": "command", "command": STATUS, "padding": 0}
     if facts["auto_mode"] == "off":
         settings["permissions"] = {"disableAutoMode": "disable"}
     return settings
@@ -106,9 +110,10 @@ def merged(users: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def filled(text: str, *, url: str, token: str, no_proxy: str) -> str:
-    """A prepared text with this session's values. None of them holds a character that JSON would escape."""
-    return text.replace(URL, url).replace(TOKEN, token).replace(NO_PROXY, no_proxy)
+def filled(text: str, *, url: str, token: str, no_proxy: str, status: str = "") -> str:
+    """A prepared text with this session's values. Only `status`, a command, may hold characters that JSON escapes."""
+    command = status.replace("\\", "\\\\").replace('"', '\\"')
+    return text.replace(URL, url).replace(TOKEN, token).replace(NO_PROXY, no_proxy).replace(STATUS, command)
 
 
 def no_proxy_of(environ: Mapping[str, str]) -> str:

@@ -64,6 +64,7 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
         "tool_search": settings.client.tool_search,
         "nonessential_traffic": settings.client.nonessential_traffic,
         "auto_mode": settings.client.auto_mode,
+        "status_line": settings.client.status_line,
     }
 
 

@@ -16,7 +16,7 @@ from claude_or.session.arguments import Arguments, prints, rewrite, value_of
 from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian
 from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
 from claude_or.session.plan import LaunchPlan, launch_plan
-from claude_or.session.runfolder import RunFolder, base_folder, start_time, sweep
+from claude_or.session.runfolder import CONTROL_FILE, RunFolder, base_folder, start_time, sweep
 
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ BACKLOG = 512
 TOKEN_VARIABLE = "CLAUDE_OR_TOKEN"
 SHORTEST_TOKEN = 16
 SETTINGS_FILE = "settings.json"
-CONTROL_FILE = "control"
+USERS_LINE_FILE = "statusline.json"
 
 
 class Session:
@@ -44,6 +44,8 @@ class Session:
         self.control_token = os.urandom(24).hex()
         self.pid = 0
         self.status: int | None = None
+        self.exit_code: int | None = None
+        """What we leave with, where that is not the child's own code."""
         self.signals = 0
         self.on_signal: Callable[[int], None] = _nothing
         self.plan: LaunchPlan
@@ -199,16 +201,25 @@ def _settings_file(session: Session) -> str:
     from claude_or.session.environment import merged
 
     text = filled(
-        session.plan.settings_text, url=session.url, token=session.token, no_proxy=no_proxy_of(session.environ)
+        session.plan.settings_text,
+        url=session.url,
+        token=session.token,
+        no_proxy=no_proxy_of(session.environ),
+        status=status_command(),
     )
     users = value_of(session.arguments.theirs, "--settings")
+    line = ""
     if users is not None:
         import json
 
-        text = json.dumps(merged(read_settings(users), json.loads(text)))
+        theirs = read_settings(users)
+        line = json.dumps(theirs.get("statusLine") or {})
+        text = json.dumps(merged(theirs, json.loads(text)))
     control = f'{{"port":{session.port},"token":"{session.control_token}","pid":{os.getpid()}}}\n'
     try:
         session.folder.write(CONTROL_FILE, control)
+        if line:
+            session.folder.write(USERS_LINE_FILE, line)
         return session.folder.write(SETTINGS_FILE, text)
     except OSError as error:
         # Half of these settings would send requests somewhere else.
@@ -238,6 +249,12 @@ def _start_servers(session: Session) -> list[str]:
             hint="Make room there, or set TMPDIR to a folder that has some.",
             exit_code=EXIT_PROXY,
         ) from None
+
+
+def status_command() -> str:
+    """The command of the status line, as a shell reads it: a bare interpreter and one file of ours."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "statusline.py")
+    return " ".join("'" + part.replace("'", "'\\''") + "'" for part in (sys.executable, "-I", "-S", script))
 
 
 def read_settings(value: str) -> dict[str, Any]:
@@ -341,7 +358,7 @@ def _serve(session: Session, terminal: Terminal) -> int:
         sys.stderr.flush()
     except OSError:
         pass  # the terminal was closed: nobody is left to read it
-    return exit_code_of(session.status or 0)
+    return exit_code_of(session.status or 0) if session.exit_code is None else session.exit_code
 
 
 def end_child(session: Session, grace: float = 2.0) -> None:

@@ -7,8 +7,9 @@ fresh listing, a warm connection) follows in the background. Closed in reverse, 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,11 +20,12 @@ from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
 from claude_or.reply.assemble import Parts, assemble
 from claude_or.reply.breaker import Breakers
-from claude_or.reply.meter import Meter, Tally
+from claude_or.reply.meter import Meter
 from claude_or.reply.once import Requests
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
-from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
+from claude_or.session.books import Books
+from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog, refresh
 from claude_or.upstream.openrouter import OpenRouter
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ BACKGROUND_BOUND = 1.0
 """Seconds that background work gets to end when the session does."""
 LOG_AFTER = 2.0
 """Seconds until the log file is opened; what is logged before waits in memory."""
+
+MCP_TROUBLES = frozenset({"degraded", "backoff", "failed"})
+"""States of a server that the status line tells."""
 
 _log = log.get_log("session")
 
@@ -58,10 +63,22 @@ class Gateway:
         on_fatal: Callable[[BaseException], None],
         scratch: str = "",
         fleet: Fleet | None = None,
+        ledger_path: str = "",
+        project: str = "",
+        status_path: str = "",
     ) -> None:
         self.settings = settings
-        self.tally = Tally()
         self.log_path = log_path
+        self.books = Books(
+            settings=settings,
+            ledger_path=ledger_path,
+            session=os.path.splitext(os.path.basename(log_path))[0],
+            project=project,
+            status_path=status_path,
+            get=self._get if key is not None else None,
+            troubles=self._troubles,
+        )
+        self.tally = self.books.tally
         self._key = key
         self._listener = listener
         self._cache_folder = cache_folder
@@ -76,6 +93,7 @@ class Gateway:
         self._requests = Requests()
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
+        self._listing: asyncio.Task[None] | None = None
         self.house = House(
             token=token,
             control_token=control_token,
@@ -85,7 +103,8 @@ class Gateway:
             tally=self.tally,
             on_fatal=on_fatal,
             servers=fleet,
-            status=lambda: {"troubled_routes": self._breakers.told()},
+            status=lambda: {"troubled_routes": self._breakers.told(), **self.books.told()},
+            budget=self.books.budget,
         )
 
     async def __aenter__(self) -> Self:
@@ -109,7 +128,9 @@ class Gateway:
             ) from error
         self._later(self._open_log())
         if self._host is not None:
-            self._later(self._refresh_listing(self._host))
+            self._listing = self._later(self._refresh_listing(self._host))
+            self._later(self.books.open())
+            self._later(self.books.settle_old_bills())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -118,6 +139,7 @@ class Gateway:
         if self._background:
             await asyncio.wait(self._background, timeout=BACKGROUND_BOUND)
         await self._stack.aclose()
+        self.books.close()
         total = self.tally.total
         _log.info("session over", calls=total.calls, failures=total.failures, cost=str(total.cost))
         with suppress(OSError):
@@ -130,21 +152,39 @@ class Gateway:
             from claude_or.upstream.scripted import ScriptedReplier  # the demo's alone
 
             leaf = ScriptedReplier(folder=self._scratch)
-            return Meter(inner=leaf, route=plan.routes[0], charge=self.tally.add)
+            return Meter(inner=leaf, route=plan.routes[0], charge=self.books.charge)
         parts = Parts(
             hosts={"openrouter": self._host},
             settings=lambda: self.settings,
             catalog=lambda: self._catalog,
-            charge=self.tally.add,
+            charge=self.books.charge,
+            budget=self.books.budget,
             breakers=self._breakers,
             requests=self._requests,
         )
         return assemble(plan, parts)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    async def until_listed(self) -> None:
+        """Wait until the listing of models is there, or could not be had."""
+        if self._listing is not None:
+            await asyncio.wait({self._listing})
+
+    async def _get(self, path: str, headers: Mapping[str, str]) -> Answer:
+        if self._host is None:
+            raise Unreachable("there is no host")
+        return await self._host.get(path, headers)
+
+    def _troubles(self) -> list[str]:
+        """What the status line should say beside the figures."""
+        resting = [f"{told['slug'].rpartition('/')[2]} rests" for told in self._breakers.told() if told["resting"]]
+        servers = self.house.servers.told() if self.house.servers else []
+        return resting + [f"MCP {told['name']} {told['state']}" for told in servers if told["state"] in MCP_TROUBLES]
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _open_log(self) -> None:
         """The log's library costs a quarter of a second, so a session that is over before this never loads it."""
@@ -162,12 +202,9 @@ class Gateway:
             await host.warm()
             return
 
-        async def get(path: str, headers: Any) -> Any:
-            return await host.get(path, headers)
-
         try:
             catalog: Catalog = await refresh(
-                get, self._cache_folder, self.settings.openrouter.base_url, now, with_key=True
+                self._get, self._cache_folder, self.settings.openrouter.base_url, now, with_key=True
             )
         except Unreachable as error:
             _log.warning("listing not refreshed", reason=str(error))

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from claude_or.config.folders import cache_folder, state_folder
+from claude_or.config.folders import cache_folder, data_folder, state_folder
 from claude_or.config.schema import from_plain
-from claude_or.errors import EXIT_OK, EXIT_PROXY, ClaudeOrError
+from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
 from claude_or.session.arguments import prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
+from claude_or.session.runfolder import STATUS_FILE
 from claude_or.session.summary import summary_json, summary_line
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gat
         on_fatal=on_fatal,
         scratch=session.scratch,
         fleet=_fleet(session),
+        ledger_path=ledger_path(session.environ) if session.key is not None else "",
+        project=os.getcwd(),
+        status_path=os.path.join(session.folder.path, STATUS_FILE),
     )
 
 
@@ -128,22 +132,30 @@ def log_path(environ: Mapping[str, str]) -> str:
     return os.path.join(state_folder(environ), "logs", f"{started}-{os.getpid()}.jsonl")
 
 
+def ledger_path(environ: Mapping[str, str]) -> str:
+    """Where the ledger of all sessions is."""
+    return os.path.join(data_folder(environ), "ledger.sqlite")
+
+
 def _sum_up(session: Session, gate: Gateway) -> None:
     seconds = time.monotonic() - session.started
     code = exit_code_of(session.status or 0)
+    if gate.books.budget.refused and code and prints(session.arguments.theirs):
+        # A script must be able to tell a spent budget from any other failure.
+        code = session.exit_code = EXIT_BUDGET
     if not gate.house.served and not gate.house.open_requests and prints(session.arguments.theirs) and code == 0:
         session.warning = (
             "claude-or: no request reached the proxy, so claude may have used another host; "
             "`claude-or doctor` looks for settings that lead it astray\n"
         )
     session.summary = summary_line(
-        gate.tally, seconds=seconds, log_path=gate.log_path, assumed=session.plan.facts["assumed"]
+        gate.tally, seconds=seconds, log_path=gate.log_path, assumed=session.plan.facts["assumed"], books=gate.books
     )
     path = session.arguments.ours.get("--summary-json")
     if path:
         try:
             with open(path, "wb") as file:
-                file.write(msgspec.json.encode(summary_json(gate.tally, seconds=seconds, exit_code=code)) + b"\n")
+                file.write(msgspec.json.encode(summary_json(gate.books, seconds=seconds, exit_code=code)) + b"\n")
         except OSError as error:
             session.warning += f"claude-or: --summary-json {path}: {error.strerror}\n"
 
@@ -172,6 +184,8 @@ async def _serve(plan: LaunchPlan, key: str, listener: Any, port: int, token: st
         cache_folder=cache_folder(environ),
         log_path=log_path(environ),
         on_fatal=end,
+        ledger_path=ledger_path(environ),
+        project=os.getcwd(),
     )
     async with gate:
         sys.stdout.write(f"claude-or serves on http://127.0.0.1:{port}\n")

@@ -13,7 +13,7 @@ from claude_or.session.arguments import Arguments, prints, rewrite, value_of
 from claude_or.session.claude import find_claude
 from claude_or.session.environment import NO_PROXY, TOKEN, URL, filled, merged, no_proxy_of
 from claude_or.session.facts import model_argument
-from claude_or.session.flow import read_settings
+from claude_or.session.flow import read_settings, status_command
 from claude_or.session.plan import LaunchPlan, launch_plan
 
 SHOWN_URL = "http://127.0.0.1:PORT"
@@ -71,7 +71,9 @@ def _variables(environ: dict[str, str], plan: LaunchPlan) -> dict[str, str]:
 def _settings(arguments: Arguments, environ: dict[str, str], plan: LaunchPlan) -> str:
     import json
 
-    text = filled(plan.settings_text, url=SHOWN_URL, token=SHOWN_TOKEN, no_proxy=no_proxy_of(environ))
+    text = filled(
+        plan.settings_text, url=SHOWN_URL, token=SHOWN_TOKEN, no_proxy=no_proxy_of(environ), status=status_command()
+    )
     users = value_of(arguments.theirs, "--settings")
     settings = json.loads(text) if users is None else merged(read_settings(users), json.loads(text))
     env = settings["env"]

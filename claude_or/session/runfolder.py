@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 PREFIX = "session-"
 OWNER = "owner"
+CONTROL_FILE = "control"
+"""Port and token by which our other commands reach the session, as JSON."""
+STATUS_FILE = "status.json"
+"""What the status line shows; replaced after each call."""
 
 
 def base_folder(environ: Mapping[str, str]) -> str:
@@ -93,13 +97,14 @@ def sweep(base: str) -> list[str]:
         return swept
     for name in names:
         path = f"{base}/{name}"
-        if name.startswith(PREFIX) and not _owner_lives(path):
+        if name.startswith(PREFIX) and not owner_lives(path):
             _remove(path)
             swept.append(path)
     return swept
 
 
-def _owner_lives(path: str) -> bool:
+def owner_lives(path: str) -> bool:
+    """Whether the session that made this folder still runs."""
     try:
         with open(f"{path}/{OWNER}", encoding="ascii") as file:
             pid, _, started = file.read().strip().partition(" ")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from claude_or.reply.meter import Count, Tally
+
+if TYPE_CHECKING:
+    from claude_or.session.books import Books
 
 SUMMARY_VERSION = 1
 
 
-def summary_line(tally: Tally, *, seconds: float, log_path: str, assumed: Sequence[str] = ()) -> str:
-    """One line: models, calls, tokens, cost, time, log."""
+def summary_line(
+    tally: Tally, *, seconds: float, log_path: str, assumed: Sequence[str] = (), books: Books | None = None
+) -> str:
+    """One line: models, calls, tokens, cost, caps, time, log; below it what else should be known."""
     total = tally.total
     models = ", ".join(slug for slug, _ in tally) or "no model was asked"
     parts = [
@@ -21,6 +26,7 @@ def summary_line(tally: Tally, *, seconds: float, log_path: str, assumed: Sequen
         f"{_tokens(total.input + total.read + total.written)} in" + _cached(total),
         f"{_tokens(total.output)} out",
         _cost(total),
+        *(_caps(books) if books else ()),
         _time(seconds),
     ]
     if not total.calls:
@@ -29,17 +35,29 @@ def summary_line(tally: Tally, *, seconds: float, log_path: str, assumed: Sequen
         parts.append(f"window assumed for {', '.join(assumed)}")
     if log_path:
         parts.append(f"log {log_path}")
-    return "claude-or: " + " · ".join(parts) + "\n"
+    lines = ["claude-or: " + " · ".join(parts)]
+    if books and books.watch.drops:
+        lines.append(f"claude-or: the prompt cache was missed {_times(books.watch.drops)}: {books.watch.reason}")
+    if books:
+        lines += [f"claude-or: {warning}" for warning in books.warnings]
+    return "\n".join(lines) + "\n"
 
 
-def summary_json(tally: Tally, *, seconds: float, exit_code: int) -> dict[str, Any]:
+def summary_json(books: Books, *, seconds: float, exit_code: int) -> dict[str, Any]:
     """The same for programs. Costs are text, because a float would not keep them exact."""
+    tally = books.tally
     return {
         "version": SUMMARY_VERSION,
         "exit_code": exit_code,
         "seconds": round(seconds, 3),
         "total": _figures(tally.total),
         "models": {slug: _figures(count) for slug, count in tally},
+        "session": books.session,
+        "caps_usd": books.budget.told(),
+        "calls_refused_by_caps": books.budget.refused,
+        "cache_drops": books.watch.drops,
+        "cache_drop_reason": books.watch.reason,
+        "warnings": list(books.warnings),
     }
 
 
@@ -64,10 +82,26 @@ def _cached(total: Count) -> str:
 
 
 def _cost(total: Count) -> str:
-    said = f"${total.cost:.4f}" if total.cost and total.cost < Decimal("0.1") else f"${total.cost:.2f}"
+    said = _dollars(total.cost)
     if total.priced:
         said = f"about {said}"
     return f"{said} + {total.unknown} call{'s' * (total.unknown != 1)} of unknown cost" if total.unknown else said
+
+
+def _caps(books: Books) -> list[str]:
+    said = [
+        f"{_dollars(Decimal(cap['spent']))} of {_dollars(Decimal(cap['limit']))} {scope} cap"
+        for scope, cap in books.budget.told().items()
+    ]
+    return [*said, f"{_times(books.budget.refused)} refused by it"] if said and books.budget.refused else said
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"${amount:.4f}" if 0 < amount < Decimal("0.1") else f"${amount:.2f}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _tokens(number: int) -> str:

@@ -14,12 +14,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from claude_or.log import get_log
+from claude_or.store.entries import Entry, Late
 from claude_or.store.tables import Broken, TooNew, open_ledger, set_aside, to_pico
 
 MOST_KEPT: Final = 10_000
@@ -27,52 +27,7 @@ MOST_KEPT: Final = 10_000
 CLOSE_S: Final = 2.0
 DAY_MS: Final = 86_400_000
 
-Basis = Literal["host", "listing", "unknown"]
-"""Who says what a call cost: the host's bill, its list of prices, nobody."""
-Outcome = Literal["answered", "failed", "cancelled", "retried"]
-
 _log = get_log("ledger")
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One call upstream. `at` is when it ended (ms since 1970); tokens as the Messages API counts them, `read` and `written`
-    (cache) not part of `input`; `cost` in US dollars, None while nobody told it."""
-
-    at: int
-    session: str
-    conversation: str = ""
-    project: str
-    request: str = ""
-    role: str
-    asked: str
-    host: str
-    slug: str
-    served: str = ""
-    provider: str = ""
-    path: str
-    input: int = 0
-    read: int = 0
-    written: int = 0
-    output: int = 0
-    thinking: int = 0
-    cost: Decimal | None = None
-    basis: Basis = "unknown"
-    first_ms: int | None = None
-    ms: int = 0
-    outcome: Outcome
-    failure: str = ""
-    generation: str = ""
-
-
-class Late(msgspec.Struct, frozen=True, kw_only=True):
-    """What became known of a call after its row was written. `generation` names the row."""
-
-    generation: str
-    cost: Decimal
-    provider: str = ""
-    input: int | None = None
-    read: int | None = None
-    output: int | None = None
 
 
 _COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(Entry))

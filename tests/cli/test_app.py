@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from claude_or.cli.app import app, run
@@ -34,9 +35,14 @@ def call(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def names_of(application: typer.Typer) -> set[str]:
+    """Commands and groups of commands."""
+    single = {found.name or found.callback.__name__ for found in application.registered_commands if found.callback}
+    return single | {str(group.name) for group in application.registered_groups}
+
+
 def test_every_command_has_help_and_a_place_in_the_overview() -> None:
-    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert names == COMMANDS
+    assert names_of(app) == COMMANDS
     _, overview = call("--help")
     for name in COMMANDS:
         assert name in overview

@@ -9,6 +9,7 @@ from claude_or.cli.help import HELP
 from claude_or.cli.main import main
 from claude_or.cli.names import COMMANDS
 from claude_or.session.arguments import SWITCHES, VALUED
+from tests.cli.test_app import names_of
 
 
 @pytest.mark.parametrize("option", [*VALUED, *SWITCHES])
@@ -22,9 +23,7 @@ def test_every_command_is_in_the_help(command: str) -> None:
 
 
 def test_the_commands_that_are_told_from_prompts_are_those_that_exist() -> None:
-    assert {
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-    } == COMMANDS
+    assert names_of(app) == COMMANDS
 
 
 def test_it_fits_an_old_terminal() -> None:

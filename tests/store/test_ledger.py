@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_or.store.ledger import DAY_MS, Entry, Late, Ledger
+from claude_or.store.entries import Entry, Late
+from claude_or.store.ledger import DAY_MS, Ledger
 from claude_or.store.sums import grouped, rows, total, unsettled
 from claude_or.store.tables import FILE, MIGRATIONS, Broken, TooNew, open_ledger, read_ledger, to_dollars, to_pico
 

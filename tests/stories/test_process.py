@@ -165,7 +165,8 @@ async def test_only_our_own_folders_appear_in_the_home(world: World) -> None:
     await world.run(["ask"])
 
     found = {str(path.relative_to(world.home)) for path in world.home.rglob("*") if path.is_file()}
-    assert all(path.startswith((".cache/claude-or/", ".local/state/claude-or/logs/")) for path in found), found
+    ours = (".cache/claude-or/", ".local/state/claude-or/logs/", ".local/share/claude-or/ledger.sqlite")
+    assert all(path.startswith(ours) for path in found), found
 
 
 async def test_a_proxy_that_cannot_come_up_ends_the_child_and_says_why(world: World) -> None:

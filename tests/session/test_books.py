@@ -1,0 +1,218 @@
+"""The whole gateway against a host that keeps an invoice: what the ledger says is what the host bills."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from claude_or.config.schema import Budget, Limits, Models, Settings
+from claude_or.session.gateway import Gateway
+from claude_or.store.sums import Sum, grouped, total
+from claude_or.store.tables import read_ledger
+from tests.fakes.openrouter import OpenRouterFake
+from tests.fakes.replies import Pause, Reply, Reset, Text, Tokens, error, text
+
+KEY = "sk-or-v1-a-key-of-the-tests"
+MODEL = "z-ai/glm-5.3"
+CLOSE = Decimal("0.000001")
+
+
+def prompt(**more: Any) -> dict[str, Any]:
+    return {"model": MODEL, "max_tokens": 500, "stream": True, "messages": [{"role": "user", "content": "hi"}], **more}
+
+
+class Door:
+    """The gateway as a client and our other commands see it."""
+
+    def __init__(self, gate: Gateway, port: int, client: aiohttp.ClientSession) -> None:
+        self.gate, self.port, self.client = gate, port, client
+
+    async def post(self, body: dict[str, Any], path: str = "/v1/messages", token: str = "token") -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self.client.post(url, json=body, headers={"authorization": f"Bearer {token}"}) as answer:
+            return answer.status, await answer.text()
+
+    async def post_and_leave(self, body: dict[str, Any]) -> None:
+        """Read the beginning of an answer, then go."""
+        url = f"http://127.0.0.1:{self.port}/v1/messages"
+        async with self.client.post(url, json=body, headers={"authorization": "Bearer token"}) as answer:
+            await answer.content.readany()
+            answer.close()
+
+
+@asynccontextmanager
+async def opened(host: OpenRouterFake, folder: Path, **more: Any) -> AsyncGenerator[Door]:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(64)
+    port = listener.getsockname()[1]
+    from claude_or.config.schema import OpenRouter
+
+    settings = Settings(
+        models=Models(big=MODEL, small=MODEL),
+        openrouter=OpenRouter(base_url=host.base_url),
+        limits=Limits(attempts=3),
+        **more,
+    )
+    gate = Gateway(
+        settings=settings,
+        key=KEY,
+        listener=listener,
+        token="token",
+        control_token="control",
+        cache_folder=str(folder / "cache"),
+        log_path=str(folder / "logs" / f"session-{port}.jsonl"),
+        on_fatal=lambda error: pytest.fail(str(error)),
+        ledger_path=str(folder / "ledger.sqlite"),
+        project="/project",
+        status_path=str(folder / "status.json"),
+    )
+    gate.books.bill_after = (0.02, 0.05, 0.1)
+    async with gate, aiohttp.ClientSession() as client:
+        await gate.until_listed()
+        yield Door(gate, port, client)
+
+
+def ledger(folder: Path) -> Sum:
+    connection = read_ledger(str(folder / "ledger.sqlite"))
+    assert connection is not None
+    return total(connection)
+
+
+async def until(holds: Any) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_ledger_equals_the_invoice_under_cancels_retries_and_failures(tmp_path: Path):
+    long_answer = Reply([Text("word " * 200), Pause(20), Text("end")], usage=Tokens(prompt=10_000, completion=900))
+    replies = [
+        Reply([Text("one")], usage=Tokens(prompt=5_000, completion=70, cached=4_000)),
+        error(529, "busy"),
+        Reply([Text("two")], usage=Tokens(prompt=6_000, completion=71, cached=5_000)),
+        long_answer,
+        Reply([Text("three")], usage=Tokens(prompt=7_000, completion=72)),
+        Reply([Text("cut"), Reset()], usage=Tokens(prompt=800, completion=3)),
+        error(400, "no"),
+        Reply([Text("free of charge")], usage=Tokens(cost=Decimal(0))),
+    ]
+    async with OpenRouterFake(replies, key=KEY) as host:
+        async with opened(host, tmp_path) as door:
+            assert (await door.post(prompt()))[0] == 200
+            assert (await door.post(prompt()))[0] == 200
+            await door.post_and_leave(prompt())
+            assert (await door.post(prompt(stream=False)))[0] == 200
+            assert "error" in (await door.post(prompt()))[1]
+            assert (await door.post(prompt()))[0] == 400
+            assert (await door.post(prompt()))[0] == 200
+            await until(lambda: not door.gate.tally.total.unknown)
+            counted = door.gate.tally.total
+        found = ledger(tmp_path)
+        assert abs(found.cost - host.invoice()) < CLOSE
+        assert found.cost == counted.cost
+        assert (found.calls, found.retried, found.cancelled, found.unknown) == (8, 1, 1, 0)
+
+
+async def test_a_bill_that_came_too_late_is_asked_for_by_the_next_session(tmp_path: Path):
+    reply = Reply([Text("word " * 50), Pause(20), Text("end")], usage=Tokens(prompt=10_000, completion=900))
+    async with OpenRouterFake([reply], key=KEY) as host:
+        host.others["/generation"] = error(404, "not yet")
+        async with opened(host, tmp_path) as door:
+            await door.post_and_leave(prompt())
+            await until(lambda: door.gate.tally.total.calls)
+        assert ledger(tmp_path).unknown == 1
+        del host.others["/generation"]
+        async with opened(host, tmp_path) as door:
+            await door.gate.books.settle_old_bills(after=0)
+        found = ledger(tmp_path)
+        assert (found.unknown, found.cost) == (0, host.invoice())
+
+
+async def test_twenty_subagents_at_once_stay_below_the_cap(tmp_path: Path):
+    reply = Reply([Text("x"), Pause(0.05)], usage=Tokens(prompt=30, completion=8_000))
+    async with OpenRouterFake(lambda _ask, _n: reply, key=KEY) as host:
+        async with opened(host, tmp_path) as door:
+            await door.post(prompt(max_tokens=8_192))
+        each = host.invoice()
+        cap = each * Decimal("10.5")
+        async with opened(host, tmp_path, budget=Budget(session=float(cap))) as door:
+            answers = await asyncio.gather(*(door.post(prompt(max_tokens=8_192)) for _ in range(20)))
+            refused = [body for status, body in answers if status == 402]
+            spent = host.invoice() - each
+            assert cap - 2 * each <= spent <= cap + each
+            assert spent == door.gate.tally.total.cost
+            assert refused
+            assert {status for status, _ in answers} == {200, 402}
+            told = json.loads(refused[0])["error"]
+            assert told["type"] == "billing_error"
+            assert "claude-or budget raise" in told["message"]
+            assert len(host.asks) - 1 + len(refused) == 20
+            status, raised = await door.post({"by": "1"}, "/control/budget", "control")
+            assert (status, Decimal(json.loads(raised)["limit"])) == (200, Decimal(str(float(cap))) + 1)
+            assert (await door.post(prompt()))[0] == 200
+        assert any("cap" in warning or "spent" in warning for warning in door.gate.books.warnings)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"by": "-1"}, 400),
+        ({"by": "NaN"}, 400),
+        ({"by": "x"}, 400),
+        ({}, 400),
+        ({"by": "1", "cap": "day"}, 404),
+        ([], 400),
+    ],
+)
+async def test_a_raise_that_makes_no_sense_is_refused(tmp_path: Path, body: Any, status: int):
+    async with OpenRouterFake([], key=KEY) as host, opened(host, tmp_path, budget=Budget(session=1.0)) as door:
+        assert (await door.post(body, "/control/budget", "control"))[0] == status
+        assert (await door.post(body, "/control/budget", "token"))[0] == 401
+
+
+async def test_the_days_cap_counts_what_other_sessions_spent(tmp_path: Path):
+    reply = Reply([Text("x")], usage=Tokens(prompt=10, completion=10, cost=Decimal("0.4")))
+    async with OpenRouterFake(lambda _ask, _n: reply, key=KEY) as host:
+        async with opened(host, tmp_path, budget=Budget(day=0.5)) as door:
+            assert (await door.post(prompt()))[0] == 200
+        async with opened(host, tmp_path, budget=Budget(day=0.401)) as door:
+            assert (await door.post(prompt()))[0] == 402
+
+
+async def test_the_status_file_says_what_the_status_line_shows(tmp_path: Path):
+    reply = Reply([Text("x")], usage=Tokens(prompt=1000, completion=10, cached=900, cost=Decimal("0.25")))
+    async with OpenRouterFake(lambda _ask, _n: reply, key=KEY) as host:
+        async with opened(host, tmp_path, budget=Budget(session=1.0)) as door:
+            for _ in range(2):
+                assert (await door.post(prompt()))[0] == 200
+            status = tmp_path / "status.json"
+            await until(lambda: status.exists() and json.loads(status.read_bytes())["cost"] == "0.50")
+            told = json.loads(status.read_bytes())
+        assert told["caps"] == {"session": {"limit": "1.0", "spent": "0.50"}}
+        assert told["cache"] == 0.9
+        assert told["model"].startswith(MODEL)
+
+
+async def test_rows_say_who_asked_for_what_and_who_answered(tmp_path: Path):
+    async with OpenRouterFake([text("a")], key=KEY) as host, opened(host, tmp_path) as door:
+        await door.post(prompt(model="claude-sonnet-4-5"))
+    connection = read_ledger(str(tmp_path / "ledger.sqlite"))
+    assert connection is not None
+    columns = "project, role, asked, slug, served, provider, host, path, outcome, basis, first_ms >= 0, ms >= 0"
+    row = connection.execute(f"SELECT {columns} FROM calls").fetchone()
+    served, provider = row[4], row[5]
+    assert served.startswith(MODEL)
+    assert provider
+    expected = ("/project", "sonnet", "claude-sonnet-4-5", MODEL, served, provider, "openrouter", "chat")
+    assert row == (*expected, "answered", "host", 1, 1)
+    assert [found.name for found in grouped(connection, "role")] == ["sonnet"]
