@@ -59,12 +59,16 @@ def imported_by(argv: list[str], tmp_path: Path) -> set[str]:
     [
         (["--version"], set[str]()),
         (["--help"], set[str]()),
+        (["statusline"], set[str]()),
+        # A look at the ledger asks one question of the host, with the standard library.
+        (["usage"], {"typer", "click", "rich", "pydantic", "msgspec", "sqlite3"}),
+        (["budget"], {"typer", "click", "rich", "pydantic", "msgspec", "sqlite3"}),
         (
             ["doctor", "--help"],
             {"typer", "click", "rich", "pydantic"},
         ),  # Typer itself reads option values with pydantic
     ],
-    ids=["version", "help", "doctor-help"],
+    ids=["version", "help", "statusline", "usage", "budget", "doctor-help"],
 )
 def test_light_commands_load_nothing_heavy(argv: list[str], allowed: set[str], tmp_path: Path) -> None:
     assert imported_by(argv, tmp_path) & (HEAVY - allowed) == set()

@@ -27,9 +27,7 @@ async def test_a_spent_cap_is_told_by_the_client_in_our_words_and_ends_the_scrip
         usage=Tokens(prompt=20_000, completion=20, cost=Decimal("0.6")),
     )
     lab.host.script(script(call, answer("0.6"), otherwise=answer("0.6")))
-    done = await lab.run(
-        "--budget", "0.6", "-p", "go", "--output-format", "json", "--allowedTools", "Bash", stdin=None
-    )
+    done = await lab.run("--budget", "0.6", "-p", "go", "--output-format", "json", "--allowedTools", "Bash", stdin=None)
     told = json.loads(done.stdout)
     assert done.code == 76
     assert told["is_error"]
