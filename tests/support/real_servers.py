@@ -1,0 +1,53 @@
+"""MCP servers as their makers published them, installed once into a cache folder of the tests.
+
+`CLAUDE_OR_TEST_CACHE` names the folder. Failing to install them is an error, never a skip.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PYTHON = ("mcp-server-fetch", "mcp-server-time", "mcp-server-git")
+NODE = ("server-everything", "server-filesystem", "server-memory")
+
+
+@pytest.fixture(scope="session")
+def real_servers() -> dict[str, str]:
+    """Path of each server's program by its short name."""
+    return install_servers()
+
+
+def install_servers() -> dict[str, str]:
+    """Path of each server's program by its short name: fetch, time, git, everything, filesystem, memory."""
+    named = os.environ.get("CLAUDE_OR_TEST_CACHE")
+    cache = Path(named) if named else Path.home() / ".cache" / "claude-or-tests"
+    python, node = cache / "mcp-python", cache / "mcp-node"
+    paths = {name.removeprefix("mcp-server-"): python / "bin" / name for name in PYTHON}
+    paths |= {name.removeprefix("server-"): node / "node_modules" / ".bin" / f"mcp-{name}" for name in NODE}
+    if not all(path.exists() for path in list(paths.values())[: len(PYTHON)]):
+        _run(sys.executable, "-m", "venv", "--clear", str(python))
+        _run(str(python / "bin" / "python"), "-m", "pip", "install", "-q", *PYTHON)
+    if not all(path.exists() for path in paths.values()):
+        npm = shutil.which("npm")
+        assert npm, "npm is needed to install the servers that run on Node"
+        _run(
+            npm,
+            "install",
+            "--silent",
+            "--no-fund",
+            "--prefix",
+            str(node),
+            *(f"@modelcontextprotocol/{n}" for n in NODE),
+        )
+    return {name: str(path) for name, path in paths.items()}
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
