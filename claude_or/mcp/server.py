@@ -25,6 +25,8 @@ from claude_or.mcp.spawn import Born, spawn_again
 
 State = Literal["pending", "starting", "up", "degraded", "backoff", "failed", "stopped"]
 LOOK: Final = 0.02
+RESTART_LIMIT: Final = 8.0
+"""Seconds after which a restart on request is told as it stands; who asked for it waits ten."""
 CRASH_SWEEP: Final = 0.25
 """Seconds per step that what is left of a crashed or hanging server gets; the next life waits for it."""
 NO_PROGRAM: Final = (126, 127)
@@ -101,7 +103,7 @@ class McpServer:
         self._asked_for = True
         self._woken.set()
         self._revive()
-        deadline = time.monotonic() + self.launch.start_timeout
+        deadline = time.monotonic() + RESTART_LIMIT
         # Several changes in a row, seen from outside of the task that makes them: looking is simpler than events for each.
         while time.monotonic() < deadline and not self._stopping.is_set():
             await asyncio.sleep(LOOK)

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from claude_or.session.running import ask as ask_session
+from claude_or.session.running import running as running_sessions
+from tests.e2e.test_interactive import ready
 from tests.fakes.openrouter import KEY, Ask, script
 from tests.fakes.replies import Scripted, pause, text, tool_call
 from tests.mcp.relayed import fake_command, until
@@ -228,3 +231,33 @@ async def test_five_seconds_after_a_normal_end_nothing_is_left(lab: Lab, tmp_pat
     assert done.code == 0
     assert alive([*started(told), int((tmp_path / "fork").read_text())]) == []
     assert mentioning(str(lab.root)) == []
+
+
+async def test_on_a_terminal_a_server_is_restarted_from_another_one_and_leaves_with_the_window(
+    lab: Lab, tmp_path: Path
+) -> None:
+    told, forks = tmp_path / "told", tmp_path / "fork"
+    configure(lab.home, fake=("--tell", str(told), "--fork", str(forks)))
+    replies = [tool_call(ECHO, {"text": "first words"})], text("One."), [tool_call(ECHO, {"text": "x"})], text("Two.")
+    lab.host.script(script(*replies))
+    async with lab.terminal(f"--allowedTools={ECHO}") as terminal:
+        await ready(terminal)
+        await terminal.type_line("use the tool")
+        await terminal.wait_for("One.")
+        answer = await asyncio.to_thread(control, lab, "POST", "/control/mcp/fake/restart")
+        assert (answer["state"], answer["restarts"]) == ("up", 1)
+        await ready(terminal)
+        await terminal.type_line("use it again")
+        await terminal.wait_for("Two.")
+        everything = [*mentioning(str(lab.root)), int(forks.read_text())]
+        terminal.close_window()
+        assert gone_within(everything, 7.0) == []
+    assert len(started(told)) == 2
+
+
+def control(lab: Lab, method: str, path: str) -> Any:
+    """Ask the only running session."""
+    (session,) = running_sessions(lab.environ())
+    status, answer = ask_session(session, method, path)
+    assert status == 200, answer
+    return answer

@@ -302,7 +302,7 @@ class TestTheEnd:
 
     @pytest.mark.parametrize(
         "options",
-        [(), ("--ignore-eof",), ("--ignore-eof", "--ignore-term")],
+        [(), ("--ignore-eof",), pytest.param(("--ignore-eof", "--ignore-term"), marks=pytest.mark.slow)],
         ids=["leaves", "ignores the end of its input", "ignores TERM"],
     )
     async def test_it_and_its_children_are_gone(self, options: tuple[str, ...], tmp_path: Path) -> None:
@@ -317,6 +317,7 @@ class TestTheEnd:
         assert not is_alive(int(forked.read_text()))
         assert [line.split()[:2] for line in there.guarded] == [["+pgid", str(server)], ["-pgid", str(server)]]
 
+    @pytest.mark.slow
     async def test_many_end_side_by_side(self, tmp_path: Path) -> None:
         launches = [launch_of(tmp_path, "--ignore-eof", "--ignore-term", name=f"s{n}") for n in range(6)]
         async with relayed(tmp_path, launches=launches) as there:

@@ -1,0 +1,65 @@
+"""What a launch does for MCP servers, and what it does not when there are none."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+from pathlib import Path
+
+from tests.stories.conftest import World, is_alive, until
+from tests.support.mcp import configure, started
+
+
+async def test_a_session_without_servers_loads_nothing_for_them(world: World) -> None:
+    await world.run(["ask"])
+    done = await world.run(["ask"], PYTHONPROFILEIMPORTTIME="1")
+
+    loaded = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time:")}
+    assert "claude_or.session.gateway" in loaded
+    assert {name for name in loaded if name.startswith(("claude_or.mcp.", "claude_or.session.servers"))} == set()
+
+
+async def test_the_child_is_told_of_its_servers_in_a_file_of_the_user_alone(world: World) -> None:
+    told_at = world.folder / "servers"
+    remote = {"type": "http", "url": "https://example.org/mcp"}
+    configure(world.home, fake=("--tell", str(told_at)), far=remote)
+    running = await world.start(["wait", "GO"])
+    told = await running.until_told()
+    await until(lambda: started(told_at), "the server was not started")
+    (path,) = [argument.partition("=")[2] for argument in told["arguments"] if argument.startswith("--mcp-config=")]
+    servers = json.loads(Path(path).read_text(encoding="utf-8"))["mcpServers"]
+    assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+    assert servers["fake"]["url"].startswith(told["environment"]["ANTHROPIC_BASE_URL"] + "/mcp/")
+    assert servers["far"] == remote
+    bearer = servers["fake"]["headers"]["Authorization"].removeprefix("Bearer ")
+    assert bearer not in str(told)
+    running.let_go()
+    done = await running.done()
+
+    assert done.code == 0
+    assert not Path(path).exists()
+    assert not any(is_alive(pid) for pid in started(told_at))
+
+
+async def test_a_failed_launch_leaves_no_server(world: World) -> None:
+    told_at = world.folder / "servers"
+    configure(world.home, fake=("--tell", str(told_at), "--ignore-eof", "--ignore-term"))
+    broken = world.folder / "broken"
+    broken.mkdir()
+    (broken / "aiohttp.py").write_text("raise OSError('no space left on device')\n", encoding="utf-8")
+    done = await world.run(["wait", "GO"], PYTHONPATH=f"{broken}:{Path(__file__).parents[2]}")
+
+    assert done.code == 71
+    assert not any(is_alive(pid) for pid in started(told_at))
+
+
+async def test_killing_claude_or_before_it_serves_leaves_no_server(world: World) -> None:
+    told_at = world.folder / "servers"
+    configure(world.home, fake=("--tell", str(told_at), "--ignore-eof", "--ignore-term"))
+    running = await world.start(["wait", "GO"])
+    await until(lambda: started(told_at), "no server was started")
+    running.signal(signal.SIGKILL)
+    await running.process.wait()
+
+    await until(lambda: not any(is_alive(pid) for pid in started(told_at)), "the server outlived claude-or", limit=5.0)
