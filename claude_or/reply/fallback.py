@@ -102,7 +102,7 @@ class Fallback:
         """Seconds until the next attempt on this route; None when there is none."""
         if failure.kind not in RETRIED or failure.should_retry is False or attempt >= self.attempts:
             return None
-        if failure.cause == "route_resting":
+        if failure.cause in {"route_resting", "route_failing"}:
             # Waiting is the client's part: it shows that it waits, and its user may choose another model meanwhile.
             return None
         delay = min(FIRST_DELAY_S * GROWTH ** (attempt - 1), LONGEST_DELAY_S)

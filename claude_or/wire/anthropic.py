@@ -33,7 +33,15 @@ FailureKind = Literal[
 """What went wrong, independent of its spelling: the fallback, the breaker and the meter decide by it."""
 
 FailureCause = Literal[
-    "", "reasoning_rejected", "free_limit", "model_missing", "no_endpoint", "moderation", "route_resting", "unreachable"
+    "",
+    "reasoning_rejected",
+    "free_limit",
+    "model_missing",
+    "no_endpoint",
+    "moderation",
+    "route_failing",
+    "route_resting",
+    "unreachable",
 ]
 """What a caller may do something about, beyond the kind: repeat without replayed reasoning, offer another model, ask nobody."""
 

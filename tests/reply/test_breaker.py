@@ -40,12 +40,12 @@ def guarded(script: Replier, breakers: Breakers, slug: str = "a/one") -> Guarded
 
 
 async def play(replier: Replier) -> list[Burst] | str:
-    """All bursts, or the kind of the failure with its cause."""
+    """All bursts, or the kind of the failure; `route_resting` when nobody was asked."""
     try:
         async with aclosing(replier.reply(ask())) as bursts:
             return [found async for found in bursts]
     except ReplyFailed as raised:
-        return raised.failure.cause or raised.failure.kind
+        return "route_resting" if raised.failure.cause == "route_resting" else raised.failure.kind
 
 
 async def open_it(replier: Replier, clock: Clock) -> None:
@@ -151,6 +151,84 @@ async def test_a_resting_route_is_left_for_the_next_one_without_a_pause() -> Non
     ]
     assert await play(Fallback(routes=routes, sleep=sleep)) == answer("from elsewhere")
     assert await play(Fallback(routes=routes[:1], sleep=sleep)) == "route_resting"
+
+
+class Session:
+    """A client that tries ten times again, as Claude Code does, before a chain with three attempts of its own."""
+
+    def __init__(self, replier: Replier) -> None:
+        self.clock = Clock()
+        inner = guarded(replier, Breakers(clock=self.clock))
+        self.chain = Fallback(routes=[(route(), inner)], sleep=self.sleep, clock=self.clock, random=lambda: 0.5)
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    async def try_on(self) -> tuple[int, ReplyFailed | None]:
+        """How many requests the client made, and the last failure."""
+        delay = 0.5
+        told: ReplyFailed | None = None
+        for requests in range(1, 12):
+            try:
+                async with aclosing(self.chain.reply(ask())) as bursts:
+                    _ = [found async for found in bursts]
+            except ReplyFailed as raised:
+                told = raised
+            else:
+                return requests, None
+            if told.failure.should_retry is False:
+                return requests, told
+            self.clock.now += max(delay, told.failure.retry_after or 0.0)
+            delay = min(delay * 2, 35.0)
+        return 11, told
+
+
+@pytest.mark.parametrize(
+    ("kind", "upstream_status", "most_calls", "most_seconds"),
+    [("api", 500, 12, 50), ("overloaded", 503, 12, 50), ("rate_limit", 429, 14, 120)],
+)
+async def test_what_lasts_is_told_within_a_minute_and_the_clients_retries_do_not_multiply_ours(
+    kind: str, upstream_status: int, most_calls: int, most_seconds: float
+) -> None:
+    script = Script([failed(kind, upstream_status=upstream_status)])
+    session = Session(script)
+    began = session.clock.now
+    requests, told = await session.try_on()
+    assert told is not None
+    assert told.failure.kind == kind
+    assert "failed: " in told.failure.message
+    assert "/model" in told.failure.message
+    assert len(script.asks) <= most_calls
+    assert session.clock.now - began <= most_seconds
+    assert len(script.asks) == requests + 2
+
+    # Who asks at once again is told at once again, at the price of one call.
+    calls, now = len(script.asks), session.clock.now
+    assert (await session.try_on())[0] == 1
+    assert (len(script.asks), session.clock.now) == (calls + 1, now)
+
+    # And an hour later nobody remembers.
+    session.clock.now += 3600
+    assert (await session.try_on())[0] == requests
+
+
+async def test_an_outage_of_twenty_seconds_costs_a_session_nothing() -> None:
+    script = Script(*[[failed("api", upstream_status=502)]] * 7, answer("well again"))
+    session = Session(script)
+    began = session.clock.now
+    _, told = await session.try_on()
+    assert told is None
+    assert 10 < session.clock.now - began < 30
+
+
+async def test_an_answer_in_between_begins_a_new_row() -> None:
+    clock = Clock()
+    breakers = Breakers(clock=clock)
+    script = Script(*[[failed("api", upstream_status=500)], answer("x")] * 20)
+    for n in range(40):
+        clock.now += 5
+        found = await play(guarded(script, breakers))
+        assert found == ("api" if n % 2 == 0 else answer("x"))
 
 
 async def test_at_the_door_it_is_a_quick_529_with_words_and_other_models_do_not_notice() -> None:
