@@ -25,7 +25,7 @@ from claude_or.proxy.house import House
 from claude_or.proxy.messages import INTERNAL, answer_messages
 from claude_or.proxy.models import list_models, one_model
 from claude_or.proxy.patience import Connections
-from claude_or.proxy.refusals import REQUEST_ID, Refused, error_answer, json_answer, refusal
+from claude_or.proxy.refusals import REQUEST_ID, HttpProtocol, Refused, error_answer, json_answer, refusal
 from claude_or.routing.ask import ReplyFailed
 from claude_or.wire.anthropic import Failure
 
@@ -84,22 +84,24 @@ async def serving(app: web.Application, sock: socket.socket, *, watch: float = W
     house's `on_fatal` is called. `watch` is how often that is looked at, in seconds.
     """
     capture_stdlib()
-    runner = web.AppRunner(
-        app,
-        handle_signals=False,
-        handler_cancellation=True,
-        access_log=None,
-        shutdown_timeout=SHUTDOWN_S,
-        keepalive_timeout=KEEP_ALIVE_S,
-        lingering_time=LINGER_S,
-        # A body is unpacked under our own limit, in `bodies.py`.
-        auto_decompress=False,
-    )
+    runner = web.AppRunner(app, handle_signals=False, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
-    if runner.server is None:
-        raise RuntimeError("the server was not set up")
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(app[CONNECTIONS].factory(runner.server), sock=sock, backlog=BACKLOG)
+
+    def make() -> HttpProtocol:
+        if runner.server is None:
+            raise RuntimeError("the server was not set up")
+        return HttpProtocol(
+            runner.server,
+            loop=loop,
+            access_log=None,  # pyright: ignore[reportArgumentType]
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
+            # A body is unpacked under our own limit, in `bodies.py`.
+            auto_decompress=False,
+        )
+
+    server = await loop.create_server(app[CONNECTIONS].factory(make), sock=sock, backlog=BACKLOG)
     watcher = asyncio.create_task(_watch(server, sock, app[HOUSE], watch))
     try:
         yield

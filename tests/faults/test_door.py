@@ -106,6 +106,28 @@ SMUGGLING: dict[str, Callable[[int], bytes]] = {
 }
 
 
+NO_HTTP: dict[str, bytes] = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32 + b"\r\n\r\n",
+    "words": b"hello there\r\n\r\n",
+    "a method that is none": b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a header without a name": b"GET / HTTP/1.1\r\n: a\r\n\r\n",
+    "a secret in a broken line": b"GET / HTTP/1.1\r\nAuthorization sk-or-v1-broken\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", NO_HTTP)
+async def test_what_is_no_http_is_told_so_in_the_apis_shape(door: Door, what: str) -> None:
+    said, closed = await said_to(door, NO_HTTP[what])
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert (status_of(said), closed) == (400, True)
+    assert b"content-type: application/json" in head.lower()
+    assert b"server: claude-or" in head.lower()
+    told = msgspec.json.decode(body)
+    assert told["error"]["type"] == "invalid_request_error"
+    assert told["request_id"].encode() in head
+    assert b"sk-or-v1" not in said
+
+
 @pytest.mark.parametrize("how", SMUGGLING)
 async def test_a_request_whose_end_is_in_doubt_is_refused_and_nothing_gets_through(
     door: Door, script: Script, how: str
