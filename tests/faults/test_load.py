@@ -24,8 +24,9 @@ async def test_a_short_soak_loses_nothing_and_leaves_nothing() -> None:
     assert figures.unexpected == []
     assert sum(figures.outcomes.values()) >= 50
     # Idle connections of the client and to the host stay open, a few each.
-    assert figures.descriptors[1] - figures.descriptors[0] <= 40, figures.told()
-    assert figures.tasks[1] - figures.tasks[0] <= 40, figures.told()
+    for found in (figures.descriptors, figures.tasks):
+        counts = [count for _, count in found]
+        assert max(counts) - min(counts) <= 60, figures.told()
 
 
 @pytest.mark.slow
