@@ -35,12 +35,10 @@ class Journal:
 
     def feed(self, data: bytes) -> None:
         """Take what was read from the pipe."""
-        *whole, self._half = (self._half + data).replace(b"\r", b"\n").split(b"\n")
+        whole, end, self._half = (self._half + data).replace(b"\r", b"\n").rpartition(b"\n")
         if len(self._half) > UNENDED_LIMIT:
-            whole.append(self._half)
-            self._half = b""
-        for line in whole:
-            self._keep(line)
+            whole, self._half = whole + end + self._half, b""
+        self._keep(whole)
 
     def end(self) -> None:
         """The process is gone: what has come without a line's end is a line too."""
@@ -49,7 +47,7 @@ class Journal:
 
     def note(self, text: str) -> None:
         """A line of our own, for who reads the file; not among the last lines of the server."""
-        self._write(f"-- claude-or: {self._redaction.text(text)}")
+        self._write([f"-- claude-or: {self._redaction.text(text)}"])
 
     def masked(self, text: str) -> str:
         """A text without the server's secrets."""
@@ -65,18 +63,20 @@ class Journal:
             os.close(self._handle)
             self._handle = -1
 
-    def _keep(self, line: bytes) -> None:
-        if not line.strip():
-            return
+    def _keep(self, said: bytes) -> None:
+        """Keep whole lines, all that one read brought at once: a server may write a hundred megabytes."""
         # Masked before it is cut: half a secret must not survive at the cut.
-        text = self._redaction.text(line.decode("utf-8", "replace"))[:LINE_LIMIT]
-        self.tail.append(text)
-        self._write(text)
+        text = self._redaction.text(said.decode("utf-8", "replace"))
+        lines = [line[:LINE_LIMIT] for line in text.split("\n") if line.strip()]
+        self.tail.extend(lines[-KEPT_LINES:])
+        if lines:
+            self._write(lines)
 
-    def _write(self, text: str) -> None:
+    def _write(self, lines: list[str]) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        block = "".join(f"{stamp} {line}\n" for line in lines)
         try:
-            os.write(self._file(), f"{stamp} {text}\n".encode("utf-8", "replace"))
+            os.write(self._file(), block.encode("utf-8", "replace"))
         except OSError:
             self.close()
 

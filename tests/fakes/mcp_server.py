@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--ignore-eof", action="store_true")
     parser.add_argument("--fork", help="start a grandchild that ignores TERM, and write its pid here")
     parser.add_argument("--stderr", help="said on stderr at start")
+    parser.add_argument("--chatter", type=int, default=0, help="megabytes written to stderr at start")
     parser.add_argument("--leave", type=int, help="exit with this code at start")
     parser.add_argument("--leave-times", help="a file with a number: so many more starts leave at once")
     parser.add_argument("--refuse", help="refuse initialize with this text")
@@ -187,6 +188,8 @@ def main() -> None:
             file.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\n")
     if options.stderr:
         print(options.stderr, file=sys.stderr, flush=True)
+    for _ in range(options.chatter):
+        sys.stderr.write(f"{'chatter ' * 12}\n" * (1024 * 1024 // 97))
     if options.ignore_term:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -407,6 +407,24 @@ class TestTheLog:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
+    @pytest.mark.parametrize("megabytes", [10, pytest.param(100, marks=pytest.mark.slow)])
+    async def test_one_that_writes_without_end_slows_nobody_and_fills_no_disk(
+        self, megabytes: int, tmp_path: Path
+    ) -> None:
+        launches = [launch_of(tmp_path, "--chatter", str(megabytes), name="loud"), launch_of(tmp_path, name="calm")]
+        async with relayed(tmp_path, launches=launches) as there:
+            sid = await there.session("calm")
+            loud = asyncio.create_task(there.session("loud"))
+            slowest = 0.0
+            while not loud.done():
+                asked = time.monotonic()
+                assert text_in(await there.call(sid, "echo", name="calm", text="x")) == "x"
+                slowest = max(slowest, time.monotonic() - asked)
+            await loud
+        assert slowest < 0.5
+        sizes = [path.stat().st_size for path in (tmp_path / "logs" / "mcp").glob("loud.log*")]
+        assert 2_000_000 < sum(sizes) < 3_500_000
+
     async def test_notes_of_the_client_reach_the_server_only_once_ready(self, tmp_path: Path) -> None:
         async with relayed(tmp_path) as there:
             sid = await there.session()
