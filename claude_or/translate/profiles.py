@@ -80,6 +80,14 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
     signed_formats: frozenset[str] = frozenset({"anthropic-claude-v1", "google-gemini-v1"})
     """Formats whose readable reasoning is refused without a signature; an empty name stands for "no format"."""
 
+    # On an endpoint that speaks the Messages API.
+    own_blocks: bool = False
+    """Signed thinking, deferred tools and references to tools are the model's own; for others they are written out."""
+    betas: bool = True
+    """The client's `anthropic-beta` is passed on."""
+    takes_thinking: bool = True
+    """`thinking` and `output_config.effort` are taken as the client writes them."""
+
     token_factor: float = 1.0
     """Tokens of this family's tokenizer per token of the plain estimate."""
 
@@ -99,6 +107,7 @@ _FAMILIES: Final[dict[str, dict[str, Any]]] = {
         "system": "reminder",
         "budget": True,
         "signed_formats": _UNSIGNED_CLAUDE,
+        "own_blocks": True,
         "token_factor": 1.12,
     },
     "openai": {"max_tools": 128, "min_output": 16},
@@ -108,6 +117,8 @@ _FAMILIES: Final[dict[str, dict[str, Any]]] = {
         "schema": "gemini",
         "budget": True,
         "signed_formats": _UNSIGNED_CLAUDE,
+        "betas": False,
+        "takes_thinking": False,
         "token_factor": 1.04,
     },
     "x-ai": {"max_tools": 128},

@@ -75,7 +75,10 @@ class ChatReplier:
         ) as response:
             report = Report(generation_id=response.headers.get("x-generation-id", ""))
             if response.status != 200:
-                raise ReplyFailed(await self._refusal(response), report=report)
+                failure = await refusal_of(
+                    response, self.host, slug=self.route.slug, nearest=self.nearest, now=self.wall()
+                )
+                raise ReplyFailed(failure, report=report)
             yield Burst(report=report)
             reader = ChunkReader()
             facts = translator.report
@@ -83,7 +86,7 @@ class ChatReplier:
                 events = await self._read(response, reader, translator)
                 if translator.report is not facts:
                     facts = translator.report
-                    report = _report(facts, report)
+                    report = report_of(facts, report)
                 if translator.failure is not None and not translator.started:
                     raise ReplyFailed(translator.failure, report=report)
                 yield Burst(frames=[encode(event) for event in events], report=report)
@@ -155,28 +158,6 @@ class ChatReplier:
             events += translator.close()
         return events
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> Failure:
-        body = await error_body(response)
-        if response.status < 400:
-            # A redirect, or a success that is none: nothing that a host of this kind should say.
-            return Failure(
-                kind="api",
-                status=502,
-                type="api_error",
-                message=f"{self.host.name} answered with status {response.status} instead of a message.",
-                upstream_status=response.status,
-            )
-        return failure_of(
-            response.status,
-            dict(response.headers),
-            body,
-            now=self.wall(),
-            secrets=self.host.secrets,
-            # Only these can mean that the name is wrong; for a busy model the names of others are no help.
-            nearest=self.nearest(self.route.slug) if response.status in {400, 404} else (),
-            host=self.host.name,
-        )
-
     def _failure_in_stream(self, error: Any) -> Failure:
         return failure_in_stream(error, now=self.wall(), secrets=self.host.secrets, host=self.host.name)
 
@@ -189,7 +170,39 @@ class ChatReplier:
         ]
 
 
-def _report(facts: StreamFacts, known: Report) -> Report:
+async def refusal_of(
+    response: aiohttp.ClientResponse,
+    host: OpenRouter,
+    *,
+    slug: str,
+    nearest: Callable[[str], Sequence[str]],
+    now: float,
+) -> Failure:
+    """What an answer with another status than 200 says. `nearest` names models like a slug, `now` is in seconds since 1970."""
+    body = await error_body(response)
+    if response.status < 400:
+        # A redirect, or a success that is none: nothing that a host of this kind should say.
+        return Failure(
+            kind="api",
+            status=502,
+            type="api_error",
+            message=f"{host.name} answered with status {response.status} instead of a message.",
+            upstream_status=response.status,
+        )
+    return failure_of(
+        response.status,
+        dict(response.headers),
+        body,
+        now=now,
+        secrets=host.secrets,
+        # Only these can mean that the name is wrong; for a busy model the names of others are no help.
+        nearest=nearest(slug) if response.status in {400, 404} else (),
+        host=host.name,
+    )
+
+
+def report_of(facts: StreamFacts, known: Report) -> Report:
+    """The report of a call from what its stream told and what was known before."""
     return Report(
         model=facts.model,
         provider=facts.provider,

@@ -96,25 +96,31 @@ class OpenRouter:
 
     @asynccontextmanager
     async def answer_to(
-        self, path: str, body: bytes, *, session_key: str = "", first_byte: float | None = None
+        self,
+        path: str,
+        body: bytes,
+        *,
+        session_key: str = "",
+        first_byte: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """POST a JSON body; the head of the answer has come, its body is the caller's to read.
+        """POST a JSON body; the head of the answer has come, its body is the caller's to read. `headers` go along.
 
         Leaving by an exception (also cancellation) closes the connection at once; leaving normally gives the rest of the body a
         moment in the background. Raises `ReplyFailed` when no head comes within `first_byte` seconds, for a connection that
         fails and for a redirect.
         """
         limit = self._limits.first_byte if first_byte is None else first_byte
-        headers = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
+        sent = {"content-type": "application/json", "accept": "text/event-stream, application/json", **(headers or {})}
         if session_key:
-            headers["x-session-id"] = session_key
+            sent["x-session-id"] = session_key
         waiting = asyncio.timeout(limit)
         try:
             async with waiting:
                 response = await self._open.post(
                     self._url(path),
                     data=_payload(body),
-                    headers=headers,
+                    headers=sent,
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,

@@ -189,15 +189,15 @@ def encode(event: Event) -> Frame:
         case SignatureDelta(index, signature):
             return _delta_frame(index, b"signature_delta", b"signature", signature)
         case BlockStart(index, block):
-            return _frame({"type": "content_block_start", "index": index, "content_block": _block(block)})
+            return frame_of({"type": "content_block_start", "index": index, "content_block": _block(block)})
         case BlockStop(index):
-            return _frame({"type": "content_block_stop", "index": index})
+            return frame_of({"type": "content_block_stop", "index": index})
         case MessageStart():
-            return _frame({"type": "message_start", "message": _message(event)})
+            return frame_of({"type": "message_start", "message": _message(event)})
         case MessageDelta():
-            return _frame({"type": "message_delta", "delta": _ending(event), "usage": usage_json(event.usage)})
+            return frame_of({"type": "message_delta", "delta": _ending(event), "usage": usage_json(event.usage)})
         case MessageStop():
-            return _frame({"type": "message_stop"})
+            return frame_of({"type": "message_stop"})
         case Ping():
             return PING
         case StreamError(failure):
@@ -206,20 +206,21 @@ def encode(event: Event) -> Frame:
             assert_never(event)
 
 
-def _frame(body: dict[str, Any]) -> Frame:
+def frame_of(body: dict[str, Any]) -> Frame:
+    """The frame of an event given as the object that it is on the wire."""
     data = _encode(body)
     name = body["type"]
     return Frame(name, data, b"event: %b\ndata: %b\n\n" % (name.encode(), data))
 
 
-PING: Final = _frame({"type": "ping"})
+PING: Final = frame_of({"type": "ping"})
 
 
 def error_frame(failure: Failure) -> Frame:
     """The frame that ends a failed stream. Nothing may follow it."""
     # Messages quote hosts and users; a lone surrogate in one must not turn a failure into a crash.
     message = failure.message.encode("utf-8", "replace").decode("utf-8")
-    return _frame({"type": "error", "error": {"type": failure.type, "message": message}})
+    return frame_of({"type": "error", "error": {"type": failure.type, "message": message}})
 
 
 def block_end_after(last: Frame) -> Frame | None:

@@ -163,7 +163,7 @@ def usage_from(usage: ChunkUsage) -> Usage:
     completion = usage.completion_tokens_details or TokenDetails()
     read = prompt.cached_tokens or usage.cached_tokens or usage.prompt_cache_hit_tokens or 0
     written = prompt.cache_write_tokens or 0
-    cost = _bill(usage)
+    cost = bill_of(usage)
     searches = usage.server_tool_use_details or usage.server_tool_use or ServerToolUse()
     return Usage(
         input_tokens=max((usage.prompt_tokens or usage.input_tokens or 0) - max(read, 0) - max(written, 0), 0),
@@ -176,8 +176,8 @@ def usage_from(usage: ChunkUsage) -> Usage:
     )
 
 
-def _bill(usage: ChunkUsage) -> Decimal | None:
-    """What the user pays in the end. With an own key at the supplier (`is_byok`) the supplier's bill comes on top."""
+def bill_of(usage: ChunkUsage) -> Decimal | None:
+    """What the user pays in the end, in US dollars. With an own key at the supplier (`is_byok`) the supplier's bill comes on top."""
     if not usage.is_byok:
         return usage.cost
     details = usage.cost_details or CostDetails()

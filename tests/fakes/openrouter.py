@@ -33,7 +33,7 @@ from tests.fakes.checks import chat_refusal, unknown_model
 from tests.fakes.listing import Listed, default_listing, endpoints, key_info
 from tests.fakes.record import PROVIDER, Ask, generation_data, json_object
 from tests.fakes.replies import End, Pause, Reply, Reset, Scripted, error, reply_of, text
-from tests.fakes.skin import in_skin, messages_object, messages_stream
+from tests.fakes.skin import in_skin, messages_object, messages_refusal, messages_stream
 
 KEY = "sk-or-v1-a-key-of-the-tests"
 
@@ -207,7 +207,7 @@ class OpenRouterFake:
             return error(400, "The body is not a JSON object.")
         if entry is None:
             return unknown_model(ask.model)
-        return chat_refusal(ask.body, entry) if ask.kind == "chat" else None
+        return chat_refusal(ask.body, entry) if ask.kind == "chat" else messages_refusal(ask.body, entry)
 
     def _unauthorized(self, ask: Ask) -> Reply | None:
         bearer = ask.headers.get("Authorization", "").removeprefix("Bearer ").strip()

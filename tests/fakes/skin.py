@@ -27,6 +27,7 @@ from tests.fakes.replies import (
     StreamFailure,
     Text,
     ToolCall,
+    error,
     pieces,
 )
 from tests.fakes.shapes import Json, Origin, Step, calls_of, encode, finish_reason, whole_detail
@@ -162,6 +163,48 @@ def _event(name: str, payload: Json) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + encode({"type": name, **payload}) + b"\n\n"
 
 
+def messages_refusal(body: Json, entry: Json) -> Reply | None:
+    """What the skin refuses, as it was reported of it; None for a request it takes.
+
+    Deferred tools and references to them on models of others, schemas without a type, the same tool twice, empty content,
+    pictures for models without vision, and for Claude thinking that it did not sign.
+    """
+    own = str(entry["id"]).lstrip("~").startswith("anthropic/")
+    for index, tool in enumerate(body.get("tools") or []):
+        if tool.get("defer_loading") and not own:
+            return error(400, "Deferred custom tools are only supported on Anthropic models")
+        schema = tool.get("input_schema")
+        if schema is not None and "type" not in schema:
+            return error(400, f"Invalid Anthropic Messages API request: tools.{index}.input_schema.type")
+    for i, message in enumerate(body.get("messages") or []):
+        content = message.get("content")
+        if content in ("", []):
+            return error(400, f"messages.{i}.content: must not be empty")
+        for j, block in enumerate(content if isinstance(content, list) else ()):
+            if refusal := _block_refusal(block, f"messages.{i}.content.{j}", entry, own=own):
+                return refusal
+    return None
+
+
+def _block_refusal(block: Json, place: str, entry: Json, *, own: bool) -> Reply | None:
+    inner = block.get("content")
+    parts = [block, *(part for part in inner if isinstance(part, dict))] if isinstance(inner, list) else [block]
+    kinds = {part.get("type") for part in parts}
+    if "tool_reference" in kinds and not own:
+        return error(400, "Deferred custom tools are only supported on Anthropic models")
+    if "image" in kinds and "image" not in entry["architecture"]["input_modalities"]:
+        return error(404, "No endpoints found that support image input")
+    if own and block["type"] == "thinking" and not str(block.get("signature") or "").startswith("E"):
+        return error(400, f"{place}: Invalid `signature` in `thinking` block")
+    if (
+        own
+        and block["type"] == "redacted_thinking"
+        and str(block.get("data")).startswith(("openrouter.", "claude-or."))
+    ):
+        return error(400, f"{place}: Invalid `data` in `redacted_thinking` block")
+    return None
+
+
 _FAILURE_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -177,11 +220,12 @@ _FAILURE_TYPES = {
 
 def in_skin(reply: Reply) -> Reply:
     """A failure in the envelope of the Messages skin; a body that is no failure of the host's shape stays as it is."""
-    fault = json_object(reply.body or b"").get("error")
-    if not isinstance(fault, dict):
+    body = json_object(reply.body or b"")
+    fault = body.get("error")
+    if not isinstance(fault, dict) or body.get("type") == "error":
         return reply
     told = {"type": _FAILURE_TYPES.get(reply.status, "api_error"), "message": fault.get("message")}
     if fault.get("error_type"):
         told["error_type"] = fault["error_type"]
-    body = msgspec.json.encode({"type": "error", "error": told, "request_id": None})
-    return Reply(status=reply.status, body=body, headers=reply.headers, head_delay=reply.head_delay)
+    envelope = msgspec.json.encode({"type": "error", "error": told, "request_id": None})
+    return Reply(status=reply.status, body=envelope, headers=reply.headers, head_delay=reply.head_delay)
