@@ -19,7 +19,10 @@ from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.proxy.messages import session_in
 from claude_or.reply.assemble import profile_of
 from claude_or.routing.ask import Ask, Plan, Route
+from claude_or.routing.paths import PathChoice, choose_path
 from claude_or.routing.plan import plan_for
+from claude_or.translate.native import NativeOrder, to_native
+from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
 from claude_or.upstream.catalogue import read_catalog
 from claude_or.upstream.chat import session_key
@@ -56,27 +59,30 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     if catalog is None:
         text = "no list of models is kept: what this one can do is a guess"
         findings.append(Finding("warn", "listing", text, "", "`claude-or models` fetches one."))
-    route, key = plan.routes[0], session_key(ask)
+    route = plan.routes[0]
+    chosen = choose_path(route.slug, route.provider, loaded.settings)
     try:
-        order = to_chat(
-            request,
-            profile_of(route, catalog),
-            slug=route.slug,
-            session_key=key,
-            preferences=route.preferences,
-        )
+        order = _order(ask, route, profile_of(route, catalog))
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with 400: {refused}"))
         order = None
     findings += _losses(order)
     return CommandResult(
         "explain",
-        data=_data(plan, order),
-        tables=(_route_table(plan, route, order),),
+        data=_data(plan, order, chosen),
+        tables=(_route_table(plan, route, order, chosen),),
         findings=tuple(findings),
         summary=_pretty(order) if order else "",
         exit_code=exit_code_of(tuple(findings)),
     )
+
+
+def _order(ask: Ask, route: Route, profile: ModelProfile) -> ChatOrder | NativeOrder:
+    """The request as the leaf of the route's path would send it. Raises `BadRequest`."""
+    key, preferences = session_key(ask), route.preferences
+    if route.path == "native":
+        return to_native(ask.request, ask.raw, profile, slug=route.slug, session_key=key, preferences=preferences)
+    return to_chat(ask.request, profile, slug=route.slug, session_key=key, preferences=preferences)
 
 
 def _read(path: str) -> bytes:
@@ -109,7 +115,7 @@ def _body_in(raw: bytes) -> bytes:
         return raw  # the decoder of requests says what is wrong with it
 
 
-def _losses(order: ChatOrder | None) -> list[Finding]:
+def _losses(order: ChatOrder | NativeOrder | None) -> list[Finding]:
     if order is None:
         return []
     if not len(order.losses):
@@ -124,10 +130,11 @@ def _times(count: int) -> str:
     return f", and {count - 1} more" if count > 1 else ""
 
 
-def _data(plan: Plan, order: ChatOrder | None) -> dict[str, Any]:
+def _data(plan: Plan, order: ChatOrder | NativeOrder | None, chosen: PathChoice) -> dict[str, Any]:
     routes = [{"host": route.provider, "slug": route.slug, "path": route.path} for route in plan.routes]
+    reasons = {"reason": plan.reason, "path_reason": chosen.reason}
     return {
-        "route": {"asked": plan.asked, "role": plan.role, "reason": plan.reason, "routes": routes},
+        "route": {"asked": plan.asked, "role": plan.role, **reasons, "routes": routes},
         "upstream": msgspec.json.decode(order.body) if order else None,
         "input_estimate": order.input_estimate if order else None,
         "nobody_is_asked": order.warm_only if order else None,
@@ -135,13 +142,14 @@ def _data(plan: Plan, order: ChatOrder | None) -> dict[str, Any]:
     }
 
 
-def _route_table(plan: Plan, route: Route, order: ChatOrder | None) -> Table:
+def _route_table(plan: Plan, route: Route, order: ChatOrder | NativeOrder | None, chosen: PathChoice) -> Table:
     rows = [
         ("asked for", plan.asked),
         ("model", route.slug),
         ("because", plan.reason),
         ("role", plan.role),
-        ("host", f"{route.provider}, {route.path} path"),
+        ("host", route.provider),
+        ("path", f"{route.path}: {chosen.reason}"),
     ]
     if order is not None:
         rows += [("bytes upstream", f"{len(order.body):,}"), ("tokens, about", f"{order.input_estimate:,}")]
@@ -150,7 +158,7 @@ def _route_table(plan: Plan, route: Route, order: ChatOrder | None) -> Table:
     return Table("Route", (Column(""), Column("", is_prose=True)), tuple(rows))
 
 
-def _pretty(order: ChatOrder) -> str:
+def _pretty(order: ChatOrder | NativeOrder) -> str:
     shown = msgspec.json.encode(_short(msgspec.json.decode(order.body)))
     text = msgspec.json.format(shown, indent=2).decode()
     return f"Upstream request (shortened; --json holds all of it)\n{text}"

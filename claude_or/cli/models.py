@@ -19,6 +19,7 @@ from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.names import RoleChoice, roles
+from claude_or.routing.paths import choose_path
 from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
 
 if TYPE_CHECKING:
@@ -154,7 +155,12 @@ def _days_left(info: ModelInfo, now: float) -> int | None:
 
 def _roles_table(chosen: Mapping[Role, RoleChoice], loaded: Loaded) -> Table:
     rows = tuple(
-        (role, choice.slug, "chat", _brief(loaded.origin(choice.origin) if choice.origin else DEFAULT))
+        (
+            role,
+            choice.slug,
+            choose_path(choice.slug, choice.host, loaded.settings).path,
+            _brief(loaded.origin(choice.origin) if choice.origin else DEFAULT),
+        )
         for role, choice in chosen.items()
     )
     return Table("Roles", tuple(Column(title) for title in ("role", "model", "path", "set by")), rows)
@@ -211,11 +217,13 @@ def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog 
     origin = loaded.origin(choice.origin) if choice.origin else DEFAULT
     info = catalog.get(choice.slug) if catalog and choice.host == DEFAULT_HOST else None
     rates = info.price.rates if info else None
+    chosen = choose_path(choice.slug, choice.host, loaded.settings)
     return {
         "role": role,
         "slug": choice.slug,
         "host": choice.host,
-        "path": "chat",
+        "path": chosen.path,
+        "path_reason": chosen.reason,
         "reason": choice.reason,
         "setting": choice.origin or None,
         "origin": {"layer": origin.layer, "where": origin.where, "line": origin.line or None},

@@ -105,6 +105,8 @@ class Settings:
     models: Models = field(default_factory=Models)
     profiles: dict[str, Models] = field(default_factory=dict[str, Models])
     aliases: dict[str, str] = field(default_factory=dict[str, str])
+    paths: dict[str, Literal["chat", "native"]] = field(default_factory=dict[str, Literal["chat", "native"]])
+    """How models are reached, by patterns of their slugs; what is not named here goes the way that suits it."""
     openrouter: OpenRouter = field(default_factory=OpenRouter)
     limits: Limits = field(default_factory=Limits)
     client: Client = field(default_factory=Client)
@@ -127,6 +129,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         models=Models(**plain["models"]),
         profiles={name: Models(**models) for name, models in plain["profiles"].items()},
         aliases=dict(plain["aliases"]),
+        paths=dict(plain["paths"]),
         openrouter=OpenRouter(**plain["openrouter"]),
         limits=Limits(**plain["limits"]),
         client=Client(**plain["client"]),

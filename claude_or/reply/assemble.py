@@ -1,6 +1,6 @@
 """The only place that says which wrappers an answer passes and in which order.
 
-    Once( Fallback( route → Guarded( Meter( ChatReplier ) ) , route → … ) )
+    Once( Fallback( route → Guarded( Meter( leaf ) ) , route → … ) )
 
 Wrappers that depend on a model's abilities stand inside the fallback, which may change the model; the meter stands innermost and
 sees every call; a breaker stands around it, since a call that is not made costs nothing. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
@@ -27,6 +27,7 @@ from claude_or.routing.catalog import Catalog, ModelInfo
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.upstream.chat import ChatReplier
 from claude_or.upstream.ids import NewId, random_id
+from claude_or.upstream.native import NativeReplier
 from claude_or.upstream.openrouter import OpenRouter
 from claude_or.wire.events import Usage
 
@@ -74,8 +75,10 @@ def _metered(route: Route, parts: Parts) -> Replier:
 
 
 def _leaf(route: Route, parts: Parts) -> Replier:
+    """Who asks the host: the path of the route decides."""
     catalog = parts.catalog()
-    return ChatReplier(
+    leaf = NativeReplier if route.path == "native" else ChatReplier
+    return leaf(
         host=parts.hosts[route.provider],
         route=route,
         profile=profile_of(route, catalog),

@@ -9,6 +9,7 @@ from claude_or.config.schema import Settings
 from claude_or.routing.ask import Plan, Route
 from claude_or.routing.catalog import Catalog
 from claude_or.routing.names import RoleChoice, UnknownModel, resolve, roles
+from claude_or.routing.paths import choose_path
 
 __all__ = ["RoleChoice", "UnknownModel", "plan_for", "roles"]
 
@@ -19,5 +20,5 @@ def plan_for(asked: str, settings: Settings, catalog: Catalog | None) -> Plan:
     Raises `UnknownModel` with the nearest names.
     """
     found = resolve(asked, settings, catalog.slugs if catalog else ())
-    route = Route(provider=found.host, slug=found.slug, path="chat")
+    route = Route(provider=found.host, slug=found.slug, path=choose_path(found.slug, found.host, settings).path)
     return Plan(asked=asked, role=found.role, routes=(route,), reason=found.reason)

@@ -62,7 +62,7 @@ def test_models_prints_tables_for_people(world: dict[str, str]) -> None:
     write_config(world, "models:\n  big: z-ai/glm-5.3\n")
     code, text = call("models")
     assert code == 0
-    assert "main        z-ai/glm-5.3                    chat  config.yaml:2" in text
+    assert "main        z-ai/glm-5.3                    chat    config.yaml:2" in text
     assert "z-ai/glm-5.3                      200K     64K  2.00  10.00    0.10  tools reasoning" in text
     assert "listing 5 models, fetched now" in text
 

@@ -60,6 +60,17 @@ def test_it_tells_the_route_the_upstream_request_and_the_losses(
     assert result.exit_code == 0
 
 
+def test_a_claude_model_goes_the_native_path_and_the_reason_is_told(ask: Any) -> None:
+    result = ask(REQUEST | {"mcp_servers": [], "a_new_field": {"x": 1}})
+    route = result.data["route"]
+    assert route["routes"] == [{"host": "openrouter", "slug": "~anthropic/claude-opus-latest", "path": "native"}]
+    assert "speak the Messages API" in route["path_reason"]
+    upstream = result.data["upstream"]
+    assert upstream["system"] == REQUEST["system"]
+    assert upstream["a_new_field"] == {"x": 1}
+    assert [loss["where"] for loss in result.data["losses"]] == ["metadata.user_id"]
+
+
 def test_people_see_long_texts_shortened(ask: Any) -> None:
     shown = ask(REQUEST).summary
     assert "(900 characters)" in shown
@@ -81,7 +92,8 @@ def test_the_key_is_nowhere(ask: Any) -> None:
 
 
 def test_a_request_that_would_be_refused_is_told_with_its_field(ask: Any) -> None:
-    result = ask(REQUEST | {"mcp_servers": [{"type": "url", "url": "https://example.org", "name": "x"}]})
+    asked = REQUEST | {"mcp_servers": [{"type": "url", "url": "https://example.org", "name": "x"}]}
+    result = ask(asked, big="z-ai/glm-5.3")
     assert result.exit_code == 1
     assert any("mcp_servers" in finding.text for finding in result.findings if finding.level == "error")
     assert result.data["upstream"] is None

@@ -57,6 +57,7 @@ async def test_reasoning_comes_back_over_a_resume_and_never_to_another_family(la
     (lab.project / "a.txt").write_text("something to read\n")
     stern = Stern(slug, str(lab.project / "a.txt"), turns=3)
     lab.host.script(stern)
+    lab.configure("paths: {'*': chat}\n")
     lab.extra["BIG_MODEL"] = slug
 
     first = await lab.ask("read it three times")

@@ -229,3 +229,44 @@ def in_skin(reply: Reply) -> Reply:
         told["error_type"] = fault["error_type"]
     envelope = msgspec.json.encode({"type": "error", "error": told, "request_id": None})
     return Reply(status=reply.status, body=envelope, headers=reply.headers, head_delay=reply.head_delay)
+
+
+SEARCH_RESULTS: list[Json] = [
+    {"type": "web_search_result", "url": "https://example.org/zebras", "title": "Zebras", "encrypted_content": "abc"}
+]
+
+
+def searched(query: str, said: str) -> Reply:
+    """An answer for which the host searched the web: its own call, what it found, and what the model made of it."""
+    call = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": query}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": SEARCH_RESULTS}
+    head = {"id": "gen-search", "type": "message", "role": "assistant", "content": [], "model": "anthropic/searching"}
+    events = [
+        ("message_start", {"message": {**head, "usage": {"input_tokens": 0, "output_tokens": 0}}}),
+        ("content_block_start", {"index": 0, "content_block": {**call, "input": {}}}),
+        (
+            "content_block_delta",
+            {"index": 0, "delta": {"type": "input_json_delta", "partial_json": encode(call["input"]).decode()}},
+        ),
+        ("content_block_stop", {"index": 0}),
+        ("content_block_start", {"index": 1, "content_block": found}),
+        ("content_block_stop", {"index": 1}),
+        ("content_block_start", {"index": 2, "content_block": {"type": "text", "text": ""}}),
+        ("content_block_delta", {"index": 2, "delta": {"type": "text_delta", "text": said}}),
+        ("content_block_stop", {"index": 2}),
+        (
+            "message_delta",
+            {
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                "usage": {
+                    "input_tokens": 900,
+                    "output_tokens": 40,
+                    "cost": 0.0123,
+                    "server_tool_use": {"web_search_requests": 1},
+                },
+            },
+        ),
+        ("message_stop", {}),
+    ]
+    body = b"".join(_event(name, fields) for name, fields in events) + b"event: data\ndata: [DONE]\n\n"
+    return Reply(body=body, headers={"content-type": "text/event-stream"})

@@ -84,7 +84,7 @@ class Stern:
 
 def settings(slug: str) -> Settings:
     """Everything on this model."""
-    return Settings(models=Models(big=slug, small=slug))
+    return Settings(models=Models(big=slug, small=slug), paths={"*": "chat"})
 
 
 def grown(history: list[Json], message: Json) -> list[Json]:
@@ -131,7 +131,7 @@ def _each_extends_the_one_before(asks: list[Ask]) -> None:
 async def test_after_a_switch_another_family_gets_nothing_of_it(first: str, second: str) -> None:
     stern = Stern(first, turns=3)
     history: list[Json] = [{"role": "user", "content": "Go."}]
-    both = Settings(models=Models(big=first, small=second))
+    both = Settings(models=Models(big=first, small=second), paths={"*": "chat"})
     async with OpenRouterFake(stern, key=KEY) as host, gateway(host, settings=both) as door:
         for _ in range(3):
             answered = await door.post(

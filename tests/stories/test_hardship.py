@@ -120,6 +120,7 @@ STAMPS = {
     "session/runfolder.py": 1,
     "store/ledger.py": 1,
     "upstream/chat.py": 1,
+    "upstream/native.py": 1,
 }
 """Who may look at the calendar, and how often: for time stamps, days and months, for the age of files and for dates in `Retry-After`."""
 

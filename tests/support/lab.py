@@ -90,6 +90,12 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.encode(value))
 
+    def configure(self, text: str) -> None:
+        """Give `claude-or` this configuration file."""
+        path = self.root / "config.yaml"
+        path.write_text(text, encoding="utf-8")
+        self.extra["CLAUDE_OR_CONFIG"] = str(path)
+
     def environ(self) -> dict[str, str]:
         """The whole environment of a session."""
         return {
