@@ -56,6 +56,8 @@ class Fleet:
             )
             for launch in launches
         }
+        self.troubles: list[str] = []
+        """At the end: which servers did not work, and why, one line each."""
         self._relay = Relay(self.servers)
 
     async def __aenter__(self) -> Self:
@@ -64,6 +66,8 @@ class Fleet:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        failed = [told for told in self.told() if told["state"] == "failed"]
+        self.troubles = [f"MCP server {told['name']} {told['last_error']}; its log is {told['log']}" for told in failed]
         # Streams first: an open one would keep the HTTP server from closing.
         for server in self.servers.values():
             await server.link.close()

@@ -86,7 +86,7 @@ class Gateway:
         self._catalog = read_catalog(cache_folder, settings.openrouter.base_url) if key is not None else None
         self._stack = AsyncExitStack()
         self._host: OpenRouter | None = None
-        self._fleet = fleet
+        self.fleet = fleet
         known = (key, token, control_token, *(fleet.secrets if fleet else ()))
         self._secrets = tuple(secret for secret in known if secret)
         self._breakers = Breakers()
@@ -116,9 +116,9 @@ class Gateway:
                 )
                 self._host = await self._stack.enter_async_context(host)
             await self._stack.enter_async_context(serving(make_app(self.house), self._listener))
-            if self._fleet is not None:
+            if self.fleet is not None:
                 # Entered last, so that it ends first: an open stream would keep the server from closing.
-                await self._stack.enter_async_context(self._fleet)
+                await self._stack.enter_async_context(self.fleet)
         except OSError as error:
             await self._stack.aclose()
             raise ClaudeOrError(

@@ -148,6 +148,8 @@ def _sum_up(session: Session, gate: Gateway) -> None:
             "claude-or: no request reached the proxy, so claude may have used another host; "
             "`claude-or doctor` looks for settings that lead it astray\n"
         )
+    if gate.fleet is not None:
+        session.warning += "".join(f"claude-or: {trouble}\n" for trouble in gate.fleet.troubles)
     session.summary = summary_line(
         gate.tally, seconds=seconds, log_path=gate.log_path, assumed=session.plan.facts["assumed"], books=gate.books
     )

@@ -19,6 +19,7 @@ from claude_or.session.plan import LaunchPlan, launch_plan
 SHOWN_URL = "http://127.0.0.1:PORT"
 SHOWN_TOKEN = "(random, this session only)"
 SHOWN_SETTINGS = "SETTINGS_FILE"
+SHOWN_CONFIG = "MCP_FILE"
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
@@ -29,7 +30,9 @@ def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
     ours = {name: value for name, value in arguments.ours.items() if name != "--dry-run"}
     plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ), printing=prints(arguments.theirs))
     settings = from_plain(plan.settings)
-    theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model_argument(settings))
+    servers = _servers(plan)
+    configs = [SHOWN_CONFIG] if servers else []
+    theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model_argument(settings), mcp_configs=configs)
     lines = [
         "# claude",
         find_claude(environ) or "(not found)",
@@ -48,11 +51,26 @@ def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
         f"# {SHOWN_SETTINGS}",
         _settings(arguments, environ, plan),
     ]
+    if servers:
+        lines += ["", f"# {SHOWN_CONFIG}: these MCP servers, started before claude", *servers]
     if plan.facts["assumed"]:
         guessed = ", ".join(plan.facts["assumed"])
         lines += ["", f"# window assumed, because the listing does not tell it: {guessed}"]
     sys.stdout.write("\n".join(lines) + "\n")
     return EXIT_OK
+
+
+def _servers(plan: LaunchPlan) -> list[str]:
+    """What would be started for MCP, without the values of variables."""
+    if plan.mcp is None:
+        return []
+    lines: list[str] = []
+    for launch in plan.mcp["launches"]:
+        said = " || ".join(shlex.join(command) for command in launch["commands"])
+        for secret in launch["secrets"]:
+            said = said.replace(secret, "(hidden)")
+        lines.append(f"{launch['name']}: {said} (in {launch['cwd']}; sees {', '.join(sorted(launch['env']))})")
+    return lines + [f"{name}: left to claude, {entry.get('type')}" for name, entry in plan.mcp["passed"].items()]
 
 
 def _key(environ: dict[str, str], plan: LaunchPlan) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import stat
 from pathlib import Path
 
+import pytest
+
+from tests.mcp.relayed import fake_command
 from tests.stories.conftest import World, is_alive, until
 from tests.support.mcp import configure, started
 
@@ -63,3 +67,45 @@ async def test_killing_claude_or_before_it_serves_leaves_no_server(world: World)
     await running.process.wait()
 
     await until(lambda: not any(is_alive(pid) for pid in started(told_at)), "the server outlived claude-or", limit=5.0)
+
+
+async def test_a_server_that_did_not_work_is_named_at_the_end(world: World) -> None:
+    configure(world.home, bad={"type": "command", "command": "no-such-program-here"}, fake=())
+    done = await world.run(["ask"])
+
+    assert done.code == 0
+    said = [line for line in done.err.splitlines() if "MCP" in line]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "claude-or: MCP server bad cannot be started: no such program: no-such-program-here; its log is "
+    )
+
+
+async def test_a_dry_run_shows_the_servers_without_their_secrets_and_starts_none(world: World) -> None:
+    told_at = world.folder / "servers"
+    entry = {"type": "command", "command": list(fake_command("--tell", str(told_at)))}
+    configure(world.home, fake=entry | {"environment": {"API_TOKEN": "hidden-value"}})
+    done = await world.run(args=("--dry-run", "-p", "hi"))
+
+    assert done.code == 0
+    assert "--mcp-config=MCP_FILE" in done.out
+    assert "fake: " in done.out
+    assert "API_TOKEN" in done.out
+    assert "hidden-value" not in done.out
+    assert started(told_at) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_killed_at_any_moment_claude_or_leaves_no_server(world: World) -> None:
+    told_at = world.folder / "servers"
+    stubborn = ("--tell", str(told_at), "--ignore-eof", "--ignore-term")
+    configure(world.home, one=stubborn, two=stubborn, three=stubborn)
+    await world.run(["exit", 0])  # from here on the launch is cached
+    for turn in range(30):
+        running = await world.start(["wait", "GO"])
+        await asyncio.sleep(0.04 * turn)  # from before the first server runs until after the proxy serves
+        running.signal(signal.SIGKILL)
+        await running.process.wait()
+    await until(lambda: not any(is_alive(pid) for pid in started(told_at)), "a server outlived claude-or", limit=5.0)
+    assert len(started(told_at)) > 20
