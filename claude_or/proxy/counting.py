@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: an estimate made here, without asking anybody.
+"""`POST /v1/messages/count_tokens`: an estimate made here, without asking anybody, calibrated by the session's own usage.
 
 Claude Code asks in bursts of twenty and more, and an error would only make it guess; so whatever is JSON gets a number.
 """
@@ -40,4 +40,4 @@ def _counted(raw: bytes, house: House) -> int:
         route = plan_of(decoded.model, house).routes[0]
     except Refused:
         return estimate(decoded)
-    return estimate(decoded, profile=profile_of(route, house.catalog()))
+    return house.scales.tokens(decoded, route.slug, profile_of(route, house.catalog()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from claude_or.config.schema import Settings
 from claude_or.reply.budget import Budget
 from claude_or.reply.meter import Tally
+from claude_or.reply.scales import Scales
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.upstream.ids import NewId, random_id
@@ -63,6 +64,7 @@ class House:
     catalog: Callable[[], Catalog | None]
     replier_for: Callable[[Plan], Replier]
     tally: Tally = field(default_factory=Tally)
+    scales: Scales = field(default_factory=Scales)
     on_fatal: Callable[[BaseException], None] = _ignore
     status: Callable[[], dict[str, Any]] = _nothing_more
     new_id: NewId = random_id

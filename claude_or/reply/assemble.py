@@ -22,6 +22,7 @@ from claude_or.reply.budget import Budget
 from claude_or.reply.fallback import Fallback
 from claude_or.reply.meter import Charge, Meter
 from claude_or.reply.once import Once, Requests
+from claude_or.reply.scales import Scales
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
@@ -47,6 +48,7 @@ class Parts:
     random: Callable[[], float] = random.random
     breakers: Breakers = field(default_factory=Breakers)
     requests: Requests = field(default_factory=Requests)
+    scales: Scales = field(default_factory=Scales)
 
 
 def assemble(plan: Plan, parts: Parts) -> Replier:
@@ -71,7 +73,11 @@ def _metered(route: Route, parts: Parts) -> Replier:
     def price(slug: str, usage: Usage) -> Decimal | None:
         return catalog.price(slug, usage) if catalog else None
 
-    return Meter(inner=_leaf(route, parts), route=route, charge=parts.charge, price=price, budget=parts.budget)
+    def charge(made: Charge) -> None:
+        parts.scales.learn(made, profile_of(route, catalog))
+        parts.charge(made)
+
+    return Meter(inner=_leaf(route, parts), route=route, charge=charge, price=price, budget=parts.budget)
 
 
 def _leaf(route: Route, parts: Parts) -> Replier:
@@ -85,6 +91,7 @@ def _leaf(route: Route, parts: Parts) -> Replier:
         limits=parts.settings().limits,
         new_id=parts.new_id,
         nearest=catalog.nearest if catalog else lambda _slug: (),
+        weigh=lambda request, found: parts.scales.weigh(request, found, route.slug),
     )
 
 

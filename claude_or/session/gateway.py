@@ -22,6 +22,7 @@ from claude_or.reply.assemble import Parts, assemble
 from claude_or.reply.breaker import Breakers
 from claude_or.reply.meter import Meter
 from claude_or.reply.once import Requests
+from claude_or.reply.scales import Scales
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.session.books import Books
@@ -91,6 +92,7 @@ class Gateway:
         self._secrets = tuple(secret for secret in known if secret)
         self._breakers = Breakers()
         self._requests = Requests()
+        self._scales = Scales()
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
         self._listing: asyncio.Task[None] | None = None
@@ -101,6 +103,7 @@ class Gateway:
             catalog=lambda: self._catalog,
             replier_for=self._replier_for,
             tally=self.tally,
+            scales=self._scales,
             on_fatal=on_fatal,
             servers=fleet,
             status=lambda: {"troubled_routes": self._breakers.told(), **self.books.told()},
@@ -161,6 +164,7 @@ class Gateway:
             budget=self.books.budget,
             breakers=self._breakers,
             requests=self._requests,
+            scales=self._scales,
         )
         return assemble(plan, parts)
 

@@ -22,7 +22,7 @@ from claude_or.translate.history import History
 from claude_or.translate.losses import Losses
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema
-from claude_or.translate.tokens import estimate
+from claude_or.translate.tokens import Weigh, as_estimated, measure
 from claude_or.translate.tools import offered_tools
 from claude_or.wire.anthropic import BadRequest, MessagesRequest
 
@@ -58,11 +58,11 @@ def to_native(
     preferences: Mapping[str, Any] | None = None,
     betas: tuple[str, ...] = (),
     replay_reasoning: bool = True,
-    factor: float = 1.0,
+    weigh: Weigh = as_estimated,
 ) -> NativeOrder:
     """The request for one model. `raw` is the body that `request` was decoded from; of `request` only `max_tokens` may differ from it.
 
-    `slug`, `session_key`, `preferences`, `replay_reasoning` and `factor` are as in `to_chat`; `betas` are the client's.
+    `slug`, `session_key`, `preferences`, `replay_reasoning` and `weigh` are as in `to_chat`; `betas` are the client's.
     Raises `BadRequest`.
     """
     try:
@@ -73,7 +73,7 @@ def to_native(
         edit.messages()
         max_tokens = edit.output()
         body = _encode(edit.fields)
-        tokens = estimate(request, factor, profile=profile)
+        tokens = weigh(request, measure(request, profile=profile))
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.") from None
     except UnicodeEncodeError:

@@ -21,7 +21,7 @@ from claude_or.translate.names import ToolNames
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema, is_strict
 from claude_or.translate.thinking import Replay, reasoning_wanted, show_thinking
-from claude_or.translate.tokens import estimate
+from claude_or.translate.tokens import Weigh, as_estimated, measure
 from claude_or.translate.tools import chat_tool_choice, chat_tools, known_names, offered_tools
 from claude_or.wire.anthropic import BadRequest, MessagesRequest
 
@@ -80,13 +80,13 @@ def to_chat(
     preferences: Mapping[str, Any] | None = None,
     max_output: int | None = None,
     replay_reasoning: bool = True,
-    factor: float = 1.0,
+    weigh: Weigh = as_estimated,
 ) -> ChatOrder:
     """The chat request for one model.
 
     `slug` is the model's name upstream, `session_key` what keeps a conversation on one host, `preferences` the host's
     `provider` object. `max_output` caps the output further. `replay_reasoning` False leaves out what earlier answers
-    thought (after a host refused it). `factor` calibrates the estimate. Raises `BadRequest`.
+    thought (after a host refused it). `weigh` calibrates the estimate. Raises `BadRequest`.
     """
     try:
         return _to_chat(
@@ -97,7 +97,7 @@ def to_chat(
             preferences=preferences or {},
             max_output=max_output,
             replay_reasoning=replay_reasoning,
-            factor=factor,
+            weigh=weigh,
         )
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.") from None
@@ -114,7 +114,7 @@ def _to_chat(
     preferences: Mapping[str, Any],
     max_output: int | None,
     replay_reasoning: bool,
-    factor: float,
+    weigh: Weigh,
 ) -> ChatOrder:
     losses = Losses()
     _check_extra(request.extra, losses)
@@ -128,7 +128,7 @@ def _to_chat(
     top = request.extra.get("cache_control")
     conversation.limit_marks(tools, top if isinstance(top, dict) else None)
 
-    tokens = estimate(request, factor, profile=profile)
+    tokens = weigh(request, measure(request, profile=profile))
     max_tokens = _clamped(request.max_tokens, profile, max_output, tokens, losses)
     stops, cut_at = _stops(request.stop_sequences, profile, losses)
 

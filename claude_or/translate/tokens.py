@@ -1,9 +1,9 @@
 """How many tokens a request will be, without a tokenizer, and how the guess learns from what hosts report.
 
-Text is counted by classes of characters: letters, digits, signs, indentation and scripts beyond ASCII each have their own rate,
+Text is counted by classes of characters: letters, capitals, digits, signs, indentation and scripts beyond ASCII each have a rate,
 fitted to public tokenizers on code, tables, prose and tool schemas. Pictures count by their size in pixels, read from the
 first bytes of the file, documents by their pages; base64 itself never counts. Whole requests come out within some 15 % for any
-family; `Calibration` then takes over the ratio that the host's own figures show.
+family; `calibration.py` then corrects it by the host's own figures.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -20,19 +20,26 @@ from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.tools import offered_tools
 from claude_or.wire.anthropic import MessagesRequest
 
-_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SMALL: Final = b"abcdefghijklmnopqrstuvwxyz"
+_CAPITALS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DIGITS: Final = b"0123456789"
 _BLANKS: Final = b" \n\r\t"
 _ASCII: Final = bytes(range(128))
 
-# Tokens per character of each class (per pair of spaces for indentation).
-_PER_LETTER: Final = 0.285
-_PER_DIGIT: Final = 0.65
-_PER_SIGN: Final = 0.467
-_PER_INDENT: Final = 0.19
-# Beyond ASCII: two-byte scripts (Cyrillic, Greek, accents) near 0.25 a character, three-byte ones (Chinese …) near 0.6.
-_PER_WIDE_CHARACTER: Final = -0.415
-_PER_WIDE_BYTE: Final = 0.33
+# Tokens per character of each class (per pair of spaces for indentation). Capitals begin words, and stand in keys and base64.
+_PER_SMALL: Final = 0.276
+_PER_CAPITAL: Final = 0.62
+_PER_DIGIT: Final = 0.7
+_PER_SIGN: Final = 0.455
+_PER_INDENT: Final = 0.15
+# Beyond ASCII: two-byte scripts (Cyrillic, Greek, accents) by the character, three-byte ones (Chinese …) by the third byte on top.
+_PER_WIDE: Final = 0.28
+_PER_THIRD_BYTE: Final = 0.39
+# Letters and digits without a break (keys, base64): what each whole run of this length has on top. Looked for where blanks are rare.
+_RUN: Final = 24
+_PER_RUN: Final = 5.0
+_RARE: Final = 20
+_RUNS: Final = bytes(97 if (chr(c).isalnum() and c < 128) or c in b"+/" else 32 for c in range(256))
 
 _PER_MESSAGE: Final = 4
 _PER_TOOL: Final = 8
@@ -46,28 +53,45 @@ _PLAIN: Final = ModelProfile()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def text_tokens(text: str) -> float:
-    """Tokens of a text for a tokenizer with some 200,000 entries."""
+Measure = tuple[float, ...]
+"""Estimated tokens by class: small letters, capitals, digits, signs, indentation, wide characters, their third bytes, unbroken runs, other."""
+
+
+def _text_measure(text: str, texts: list[str] | None = None) -> Measure:
+    """Tokens of a text by class, for a tokenizer with some 200,000 entries. `texts` are the parts that it was joined from."""
     raw = text.encode("utf-8", "replace")
-    signs = raw.translate(None, _LETTERS)
-    letters = len(raw) - len(signs)
+    capitalised = raw.translate(None, _SMALL)
+    signs = capitalised.translate(None, _CAPITALS)
     undigited = signs.translate(None, _DIGITS)
-    digits = len(signs) - len(undigited)
     printed = undigited.translate(None, _BLANKS)
     wide_bytes = len(printed.translate(None, _ASCII)) if not text.isascii() else 0
     wide = len(text) - (len(raw) - wide_bytes)
     return (
-        letters * _PER_LETTER
-        + digits * _PER_DIGIT
-        + (len(printed) - wide_bytes) * _PER_SIGN
-        + raw.count(b"  ") * _PER_INDENT
-        + wide * _PER_WIDE_CHARACTER
-        + wide_bytes * _PER_WIDE_BYTE
+        (len(raw) - len(capitalised)) * _PER_SMALL,
+        (len(capitalised) - len(signs)) * _PER_CAPITAL,
+        (len(signs) - len(undigited)) * _PER_DIGIT,
+        (len(printed) - wide_bytes) * _PER_SIGN,
+        raw.count(b"  ") * _PER_INDENT,
+        wide * _PER_WIDE,
+        max(0, wide_bytes - 2 * wide) * _PER_THIRD_BYTE,
+        sum(map(_runs, (text,) if texts is None else texts)) * _PER_RUN,
+        0.0,
     )
 
 
-def estimate(request: MessagesRequest, factor: float = 1.0, *, profile: ModelProfile = _PLAIN) -> int:
-    """Input tokens of the request on this profile's model; `factor` is a `Calibration`'s. Never below 1."""
+def _runs(text: str) -> int:
+    if text.count(" ") * _RARE > len(text):
+        return 0
+    return text.encode("utf-8", "replace").translate(_RUNS).count(b"a" * _RUN)
+
+
+def text_tokens(text: str) -> float:
+    """Tokens of a text."""
+    return sum(_text_measure(text))
+
+
+def measure(request: MessagesRequest, *, profile: ModelProfile = _PLAIN) -> Measure:
+    """Input tokens of the request on this profile's model by class, before any calibration."""
     count = _Count(profile)
     for block in _blocks(request.system):
         count.block(block)
@@ -78,8 +102,23 @@ def estimate(request: MessagesRequest, factor: float = 1.0, *, profile: ModelPro
     for tool in offered_tools(request.tools, request.messages, deferral=profile.deferral):
         count.fixed += _PER_TOOL
         count.json([tool.get("name"), tool.get("description"), tool.get("input_schema")])
-    text = text_tokens("\n".join(count.texts))
-    return max(1, round((text + count.fixed) * profile.token_factor * factor))
+    *text, _ = _text_measure("\n".join(count.texts), count.texts)
+    return (*(tokens * profile.token_factor for tokens in text), float(count.fixed))
+
+
+def estimate(request: MessagesRequest, *, profile: ModelProfile = _PLAIN) -> int:
+    """Input tokens of the request on this profile's model, before any calibration. Never below 1."""
+    return max(1, round(sum(measure(request, profile=profile))))
+
+
+Weigh = Callable[[MessagesRequest, Measure], int]
+"""A request's tokens from its measure."""
+
+
+def as_estimated(request: MessagesRequest, found: Measure) -> int:
+    """The plain estimate."""
+    del request
+    return max(1, round(sum(found)))
 
 
 class _Count:
@@ -235,34 +274,3 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text[: len(text) // 4 * 4])
     except (binascii.Error, ValueError):
         return b""
-
-
-class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """The ratio between a model's real tokens and the estimate, learnt from the session's own usage. Pure.
-
-    `factor` goes into `estimate`. The first observation is believed at once, later ones by halves; a small margin keeps the
-    estimate from falling short, because a prompt that is longer than told hurts more than one that is shorter.
-    """
-
-    factor: float = 1.0
-    observations: int = 0
-
-    def observe(self, estimated: int, actual: int) -> Calibration:
-        """What is known after a request of `estimated` tokens (by this calibration's factor) had `actual` ones.
-
-        Tiny requests say nothing, and a ratio outside 0.4 to 3 is a host's odd accounting; both are left aside.
-        """
-        if estimated < _SMALLEST_LESSON or actual < _SMALLEST_LESSON:
-            return self
-        ideal = self.factor * actual / estimated * _MARGIN
-        if not _LOWEST <= ideal <= _HIGHEST:
-            return self
-        weight = 1.0 if self.observations == 0 else 0.5
-        factor = self.factor + (ideal - self.factor) * weight
-        return Calibration(factor=factor, observations=self.observations + 1)
-
-
-_SMALLEST_LESSON: Final = 200
-_LOWEST: Final = 0.4
-_HIGHEST: Final = 3.0
-_MARGIN: Final = 1.01

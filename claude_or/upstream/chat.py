@@ -26,6 +26,7 @@ from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.reasoning import ReasoningCarry
 from claude_or.translate.request import ChatOrder, to_chat
 from claude_or.translate.stream import StreamFacts, StreamTranslator
+from claude_or.translate.tokens import Weigh, as_estimated
 from claude_or.upstream.chunks import ChunkReader
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.openrouter import OpenRouter, error_body
@@ -49,7 +50,10 @@ def session_key(ask: Ask) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ChatReplier:
-    """Answers by one model of one host. `nearest` names models like a slug, for the message that it does not exist."""
+    """Answers by one model of one host.
+
+    `nearest` names models like a slug, for the message that it does not exist; `weigh` calibrates the estimate of a request's tokens.
+    """
 
     host: OpenRouter
     route: Route
@@ -57,6 +61,7 @@ class ChatReplier:
     limits: Limits
     new_id: NewId = random_id
     nearest: Callable[[str], Sequence[str]] = lambda _slug: ()
+    weigh: Weigh = as_estimated
     wall: Callable[[], float] = time.time
     """Seconds since 1970, to resolve dates in `Retry-After`."""
 
@@ -105,6 +110,7 @@ class ChatReplier:
                 session_key=session_key(ask),
                 preferences=self.route.preferences,
                 replay_reasoning=ask.replay_reasoning,
+                weigh=self.weigh,
             )
         except BadRequest as refused:
             raise ReplyFailed(refused.failure) from refused

@@ -24,6 +24,7 @@ from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.native_stream import NativeStream
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.reasoning import ReasoningCarry
+from claude_or.translate.tokens import Weigh, as_estimated
 from claude_or.upstream.chat import refusal_of, report_of, session_key
 from claude_or.upstream.frames import FrameReader
 from claude_or.upstream.ids import NewId, random_id
@@ -49,6 +50,7 @@ class NativeReplier:
     limits: Limits
     new_id: NewId = random_id
     nearest: Callable[[str], Sequence[str]] = lambda _slug: ()
+    weigh: Weigh = as_estimated
     wall: Callable[[], float] = time.time
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
@@ -101,6 +103,7 @@ class NativeReplier:
                 preferences=self.route.preferences,
                 betas=ask.betas,
                 replay_reasoning=ask.replay_reasoning,
+                weigh=self.weigh,
             )
         except BadRequest as refused:
             raise ReplyFailed(refused.failure) from refused

@@ -163,6 +163,7 @@ async def gateway(
             sleep=sleep,
             breakers=breakers or Breakers(),
         )
+        house.setdefault("scales", parts.scales)
         house.setdefault("status", lambda: {"troubled_routes": parts.breakers.told()})
         made = House(
             token=TOKEN,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_or.translate.profiles import ModelProfile, profile_for
-from claude_or.translate.tokens import MOST_IMAGE_TOKENS, PAGE_TOKENS, Calibration, estimate, image_size, text_tokens
+from claude_or.translate.tokens import MOST_IMAGE_TOKENS, PAGE_TOKENS, estimate, image_size, text_tokens
 from claude_or.wire.anthropic import decode_request
 from tests.translate.rows import shows
 from tests.translate.shapes import assistant, body, document, image, main_turn, pdf, png, result, tool, use, user
@@ -154,9 +154,8 @@ def test_any_data_has_a_size_or_none(data: str) -> None:
     assert size is None or len(size) == 2
 
 
-def test_a_family_s_tokenizer_and_a_calibration_weigh_in() -> None:
+def test_a_family_s_tokenizer_weighs_in() -> None:
     plain = tokens(main_turn())
-    assert tokens(main_turn(), factor=2.0) == pytest.approx(2 * plain, abs=2)
     assert tokens(main_turn(), profile=profile_for("anthropic/claude-9", None)) > plain
 
 
@@ -171,30 +170,3 @@ def test_two_hundred_thousand_tokens_are_counted_in_no_time() -> None:
         took.append(time.process_time() - start)
     # 2 ms are usual; the bound leaves room for a busy machine, not for another order of growth.
     assert min(took) < 0.015
-
-
-def test_a_calibration_believes_the_first_figures_and_stays_on_the_safe_side() -> None:
-    learnt = Calibration()
-    for _ in range(3):
-        estimated = round(10_000 * learnt.factor)
-        learnt = learnt.observe(estimated, 11_800)
-        assert 0.98 <= 10_000 * learnt.factor / 11_800 <= 1.05
-    assert learnt.observations == 3
-
-
-def test_a_calibration_follows_a_change_by_halves() -> None:
-    learnt = Calibration(factor=1.0, observations=4).observe(10_000, 12_000)
-    assert learnt.factor == pytest.approx(1.106, abs=0.001)
-
-
-@pytest.mark.parametrize(("estimated", "actual"), [(0, 9000), (50, 60), (9000, 0), (1000, 100_000), (100_000, 1000)])
-def test_a_calibration_learns_nothing_from_odd_figures(estimated: int, actual: int) -> None:
-    assert Calibration().observe(estimated, actual) == Calibration()
-
-
-@given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), max_size=20))
-def test_a_calibration_stays_within_bounds(seen: list[tuple[int, int]]) -> None:
-    learnt = Calibration()
-    for estimated, actual in seen:
-        learnt = learnt.observe(estimated, actual)
-    assert 0.4 <= learnt.factor <= 3.0
