@@ -164,6 +164,16 @@ def test_only_the_worker_knows_litellm() -> None:
     assert users <= {"claude_or.upstream.litellm_worker"}
 
 
+def test_the_relay_needs_no_library_of_the_protocol() -> None:
+    users = {
+        dotted(p)
+        for p in modules()
+        for target, _ in imported(ast.parse(p.read_text(encoding="utf-8")))
+        if target.split(".")[0] in {"mcp", "mcp_types", "fastmcp"}
+    }
+    assert users == set()
+
+
 def test_broad_excepts_stand_only_at_the_boundaries() -> None:
     """CLI, request handler, owner task, doctor check (docs/architecture.md)."""
     allowed = {"cli.main", "cli.doctor", "proxy.messages", "proxy.app", "session.flow", "mcp.server", "log"}
