@@ -44,6 +44,7 @@ class _Sink:
     file: LogFile | None = None
     rank: int = _RANK["debug"]
     handler: logging.Handler | None = None
+    redaction: Redaction | None = None
 
 
 _sink = _Sink()
@@ -108,8 +109,15 @@ class Redaction:
     """Masks known secrets and everything that has the form of one, in any value however deep."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._secrets: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self.also(secrets)
+
+    def also(self, secrets: tuple[str, ...]) -> None:
+        """Mask these from now on, too."""
+        self._secrets |= {secret for secret in secrets if len(secret) >= 6}
+        longest_first = sorted(self._secrets, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def text(self, value: str) -> str:
         """The text without secrets."""
@@ -190,7 +198,7 @@ def configure(path: str, *, level: Level = "info", secrets: tuple[str, ...] = ()
         cache_logger_on_first_use=True,
     )
     close()
-    _sink.file, _sink.rank = file, _RANK[level]
+    _sink.file, _sink.rank, _sink.redaction = file, _RANK[level], redaction
 
     def write(level: str, event: str, fields: dict[str, Any]) -> None:
         getattr(logger, level)(event, **fields)
@@ -301,8 +309,10 @@ _kept: set[str] = set()
 
 
 def keep_secret(*values: str) -> None:
-    """Name secrets of this process, for reports of crashes that happen with no log open."""
+    """Name secrets of this process: masked in the log that is open, and in reports of crashes that happen with none open."""
     _kept.update(values)
+    if _sink.redaction is not None:
+        _sink.redaction.also(values)
 
 
 def told_of_crash(error: BaseException) -> str:

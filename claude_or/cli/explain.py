@@ -62,7 +62,7 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     route = plan.routes[0]
     chosen = choose_path(route.slug, route.provider, loaded.settings)
     try:
-        order = _order(ask, route, profile_of(route, catalog))
+        order = _order(ask, route, profile_of(route, catalog, loaded.settings))
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with 400: {refused}"))
         order = None

@@ -13,8 +13,9 @@ from functools import cache
 from typing import Any
 
 from claude_or.config.document import Path, Problem
-from claude_or.config.names import ROLE_WORDS, unresolvable
-from claude_or.config.schema import Models, Settings
+from claude_or.config.names import DEFAULT_HOST, RESERVED_HOSTS, ROLE_WORDS, unresolvable
+from claude_or.config.ready import READY
+from claude_or.config.schema import Models, Preferences, Provider, ProviderModel, Settings
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -40,6 +41,14 @@ RANGES: dict[Path, tuple[float, float]] = {
 }
 
 
+CARRIES_KEYS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"})
+"""Headers that are secrets by nature."""
+
+QUANTIZATIONS = ("int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown")
+_PROVIDER_RANGES = {"connect": (0.1, 600), "first_byte": (1, 7200), "idle": (1, 7200)}
+_FEWEST_TOKENS = 256
+
+
 def type_problems(values: Mapping[str, Any]) -> list[Problem]:
     """Every value of a file that does not fit `Settings`, in the file's words. Loads pydantic."""
     from pydantic import ValidationError
@@ -55,7 +64,11 @@ def type_problems(values: Mapping[str, Any]) -> list[Problem]:
 
 def without_empty_sections(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without keys that have nothing below them: `models:` with every line commented out means nothing."""
-    return {name: value for name, value in values.items() if value is not None}
+    found = {name: value for name, value in values.items() if value is not None}
+    if isinstance(hosts := found.get("providers"), dict):
+        # A ready host needs nothing below its name.
+        found["providers"] = {name: {} if said is None else said for name, said in hosts.items()}
+    return found
 
 
 def rule_problems(values: Mapping[str, Any], *, is_project: bool = False) -> list[Problem]:
@@ -73,13 +86,93 @@ def rule_problems(values: Mapping[str, Any], *, is_project: bool = False) -> lis
         for alias in values.get("aliases", {})
         if alias.lower() in ROLE_WORDS
     )
+    problems += provider_problems(values.get("providers", {}))
+    problems += preference_problems(values)
     if is_project:
+        problems += project_problems(values)
         problems.extend(
             Problem(f"a project's file may not set this: {reason}", (section, name))
             for (section, name), reason in PROJECT_MAY_NOT.items()
             if name in values.get(section, {})
         )
     return problems
+
+
+def provider_problems(providers: Mapping[str, Any]) -> list[Problem]:
+    """Mistakes in the hosts that one file describes."""
+    problems: list[Problem] = []
+    for name, said in providers.items():
+        path = ("providers", name)
+        if name in RESERVED_HOSTS or name == DEFAULT_HOST or name.lower() in ROLE_WORDS:
+            problems.append(Problem("this name is taken; choose another", path))
+        elif not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+            problems.append(Problem("a host's name is letters, digits, - and _", path))
+        url = said.get("base_url")
+        if url is None and name not in READY:
+            ready = nearest_hint(name, READY)
+            problems.append(Problem(f"`base_url` is missing, and there is no ready entry of this name{ready}", path))
+        elif url is not None:
+            keyless = said.get("key_variable", READY.get(name, {}).get("key_variable")) is None
+            if wrong := address_problem(url, keyless=keyless):
+                problems.append(Problem(wrong, (*path, "base_url")))
+        variable = said.get("key_variable")
+        if variable is not None and not variable.isidentifier():
+            text = "expected the name of an environment variable; the key itself never stands in a file"
+            problems.append(Problem(text, (*path, "key_variable")))
+        for header in said.get("headers", {}):
+            if header.lower() in CARRIES_KEYS:
+                text = "a key never stands in a file; name its variable in `key_variable`, its header in `key_header`"
+                problems.append(Problem(text, (*path, "headers", header)))
+        problems += [
+            Problem(f"expected a number from {low:g} to {high:g}, got {said[key]:g}", (*path, key))
+            for key, (low, high) in _PROVIDER_RANGES.items()
+            if said.get(key) is not None and not low <= said[key] <= high
+        ]
+        problems += [
+            Problem(f"expected at least {_FEWEST_TOKENS} tokens, got {number}", (*path, "models", model, key))
+            for model, facts in said.get("models", {}).items()
+            for key in ("context_window", "max_output")
+            if (number := facts.get(key)) is not None and number < _FEWEST_TOKENS
+        ]
+    return problems
+
+
+def preference_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Preferences that cannot be kept."""
+    said = [(("preferences",), values.get("preferences") or {})]
+    said += [(("preferences_for", name), one) for name, one in (values.get("preferences_for") or {}).items()]
+    problems: list[Problem] = []
+    for path, one in said:
+        problems += [
+            Problem("an empty list would leave nobody; leave the line out", (*path, key))
+            for key in ("only", "order", "quantizations")
+            if one.get(key) == []
+        ]
+        problems += [
+            Problem(f"expected one of {', '.join(QUANTIZATIONS)}, got {word!r}", (*path, "quantizations"))
+            for word in one.get("quantizations") or ()
+            if word not in QUANTIZATIONS
+        ]
+        problems += [
+            Problem("expected an amount of 0 or more", (*path, "max_price", key))
+            for key, amount in (one.get("max_price") or {}).items()
+            if amount is not None and amount < 0
+        ]
+    return problems
+
+
+def project_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """What a cloned project must not decide: where keys go, and less care with the user's data."""
+    text = "a project's file may not set this: it would send your text, and a key of yours, to an address that it chose"
+    problems = [Problem(text, ("providers",))] if values.get("providers") else []
+    said = [(("preferences",), values.get("preferences") or {})]
+    said += [(("preferences_for", name), one) for name, one in (values.get("preferences_for") or {}).items()]
+    return problems + [
+        Problem("a project's file may not loosen what becomes of your data", (*path, key))
+        for path, one in said
+        for key, loose in (("data_collection", "allow"), ("zdr", False))
+        if one.get(key) == loose and key in one
+    ]
 
 
 def name_problems(settings: Settings) -> list[Problem]:
@@ -91,11 +184,17 @@ def name_problems(settings: Settings) -> list[Problem]:
         for role, slug in model_items(models)
     ]
     named += [(("aliases", alias), target) for alias, target in settings.aliases.items()]
+    named += [
+        (("fallbacks", role), slug)
+        for role, slugs in ((f.name, getattr(settings.fallbacks, f.name)) for f in fields(settings.fallbacks))
+        for slug in slugs or ()
+    ]
+    named += [(("preferences_for", name), name) for name in settings.preferences_for]
     known = [*settings.aliases, *ROLE_WORDS]
     return [
         Problem(f"{name!r} is no model: {why}" + ("" if name in settings.aliases else _near(name, known)), path)
         for path, name in named
-        if (why := unresolvable(name, settings.aliases))
+        if (why := unresolvable(name, settings.aliases, settings.providers))
     ]
 
 
@@ -104,8 +203,11 @@ def model_items(models: Models) -> list[tuple[str, str]]:
     return [(f.name, value) for f in fields(models) if (value := getattr(models, f.name)) is not None]
 
 
-def address_problem(url: str) -> str:
-    """Why this cannot be the host's address; empty when it can. Plain http would show the key to the network."""
+def address_problem(url: str, *, keyless: bool = False) -> str:
+    """Why this cannot be the host's address; empty when it can.
+
+    Plain http would show the key to the network; a host that gets none may be a machine in the user's own network.
+    """
     from urllib.parse import urlsplit
 
     try:
@@ -119,7 +221,7 @@ def address_problem(url: str) -> str:
         return "the address must not hold a user name or password"
     if parts.query or parts.fragment:
         return "the address must end with its path, without ? or #"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not keyless and not _is_loopback(host):
         return "plain http is allowed to this machine only, because it would show the key to the network; use https://"
     return ""
 
@@ -158,6 +260,7 @@ def _sentence(kind: str, path: Path, context: Mapping[str, Any], given: Any) -> 
     expected = {
         "string_type": "text",
         "bool_type": "true or false",
+        "list_type": "a list such as [one, two]",
         "int_type": "a whole number",
         "int_from_float": "a whole number",
         "float_type": "a number",
@@ -191,8 +294,10 @@ def known_keys(section: Path) -> list[str]:
     kinds: dict[str, Any] = {f.name: getattr(Settings(), f.name) for f in fields(Settings)}
     if not section:
         return list(kinds)
-    in_profile = section[:1] == ("profiles",) and len(section) == 2
-    below = Models() if in_profile else kinds.get(section[0])
+    named = {"profiles": Models(), "preferences_for": Preferences(), "providers": Provider()}
+    below = named.get(section[0]) if len(section) == 2 else kinds.get(section[0])
+    if section[0] == "providers" and len(section) == 4:
+        below = ProviderModel()
     return [f.name for f in fields(below)] if below is not None and is_dataclass(below) else []
 
 

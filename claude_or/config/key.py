@@ -5,10 +5,11 @@ The names of the variables that serve as sources are told as well, because the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from claude_or.config.schema import Settings
+from claude_or.config.names import DEFAULT_HOST
+from claude_or.config.schema import Provider, Settings
 from claude_or.errors import EXIT_KEY, ClaudeOrError
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
@@ -42,8 +43,16 @@ class Key:
 
 def key_variables(settings: Settings) -> tuple[str, ...]:
     """Environment variables that hold key material for us: exactly these are removed from the child's environment."""
-    del settings  # hosts of the user's own will name theirs
-    return (KEY_VARIABLE,)
+    named = (provider.key_variable for provider in settings.providers.values())
+    return tuple(dict.fromkeys((KEY_VARIABLE, *(name for name in named if name))))
+
+
+def keys_for(hosts: Collection[str], settings: Settings) -> dict[str, str]:
+    """Host → the variable of its key, for those of these hosts that take one."""
+    found = {name: settings.providers[name].key_variable for name in sorted(hosts) if name in settings.providers}
+    if DEFAULT_HOST in hosts:
+        found[DEFAULT_HOST] = KEY_VARIABLE
+    return {name: variable for name, variable in found.items() if variable}
 
 
 def find_key(environ: Mapping[str, str], settings: Settings) -> Key:
@@ -51,9 +60,13 @@ def find_key(environ: Mapping[str, str], settings: Settings) -> Key:
 
     Raises `ClaudeOrError` with `EXIT_KEY` when there is none, or one that no HTTP header can hold.
     """
-    for variable in key_variables(settings):
-        if environ.get(variable, "").strip():
-            return _cleaned(environ[variable], variable)
+    del settings  # it is the same variable for every address of OpenRouter's
+    if environ.get(KEY_VARIABLE, "").strip():
+        key = _cleaned(environ[KEY_VARIABLE], KEY_VARIABLE, "https://openrouter.ai/keys")
+        if key.value.startswith(_USUAL_START):
+            return key
+        unusual = f"the key in {KEY_VARIABLE} does not begin with {_USUAL_START}, as OpenRouter's keys do"
+        return Key(key.value, key.source, (*key.warnings, unusual))
     raise ClaudeOrError(
         f"no OpenRouter API key: {KEY_VARIABLE} is not set",
         hint=f"Make a key at https://openrouter.ai/keys and run: export {KEY_VARIABLE}=sk-or-v1-…",
@@ -61,7 +74,21 @@ def find_key(environ: Mapping[str, str], settings: Settings) -> Key:
     )
 
 
-def _cleaned(raw: str, source: str) -> Key:
+def provider_key(environ: Mapping[str, str], name: str, provider: Provider) -> Key | None:
+    """The key of a host of the user's own; None for one that takes none. Raises `ClaudeOrError` with `EXIT_KEY`."""
+    variable = provider.key_variable
+    if variable is None:
+        return None
+    if environ.get(variable, "").strip():
+        return _cleaned(environ[variable], variable)
+    raise ClaudeOrError(
+        f"no key for {name}: {variable} is not set",
+        hint=f"Set {variable}, or take the models that begin with `{name}:` out of the configuration.",
+        exit_code=EXIT_KEY,
+    )
+
+
+def _cleaned(raw: str, source: str, where: str = "the page where it was made") -> Key:
     warnings: list[str] = []
     value = raw.strip()
     if value != raw:
@@ -74,9 +101,7 @@ def _cleaned(raw: str, source: str) -> Key:
         raise ClaudeOrError(
             f"the key in {source} cannot be one: it "
             + ("is empty" if not value else "holds spaces or characters that no key has"),
-            hint=f"Copy the key again from https://openrouter.ai/keys and set {source}.",
+            hint=f"Copy the key again from {where} and set {source}.",
             exit_code=EXIT_KEY,
         )
-    if not value.startswith(_USUAL_START):
-        warnings.append(f"the key in {source} does not begin with {_USUAL_START}, as OpenRouter's keys do")
     return Key(value, source, tuple(warnings))

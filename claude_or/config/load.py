@@ -15,6 +15,7 @@ from typing import Any
 
 from claude_or.config.folders import config_folder, home_folder, short
 from claude_or.config.origin import DEFAULT, Layer, Origin
+from claude_or.config.ready import READY, host_named
 from claude_or.config.schema import Settings, from_plain, to_plain
 from claude_or.errors import EXIT_CONFIG, EXIT_USAGE, ClaudeOrError
 
@@ -92,6 +93,7 @@ def load(environ: Mapping[str, str], cwd: str, overrides: Overrides | None = Non
     merge.stop_at_mistakes(EXIT_CONFIG)
     merge.add_flags(overrides)
     merge.stop_at_mistakes(EXIT_USAGE)
+    merge.add_ready_hosts()
     settings = from_plain(merge.plain)
     merge.check_names(settings)
     merge.stop_at_mistakes(EXIT_CONFIG)
@@ -204,6 +206,13 @@ class _Merge:
             if value is not None:
                 self._add_one(section, key, value.strip(), Origin("flag", flag))
 
+    def add_ready_hosts(self) -> None:
+        """A ready host that some model's name begins with is there without being listed below `providers:`."""
+        for name in _written_names(self.plain):
+            host = host_named(name)
+            if host and host not in self.plain["providers"]:
+                self._add_provider(host, {}, lambda _: DEFAULT)
+
     def check_names(self, settings: Settings) -> None:
         """Every configured model must lead somewhere; checked last, because an alias may come from any file."""
         from claude_or.config.check import name_problems
@@ -281,16 +290,36 @@ class _Merge:
         for section, value in values.items():
             if section == "models":
                 self._add_models(self.plain["models"], value, ("models",), origin)
+            elif section == "fallbacks":
+                self._add_models(self.plain["fallbacks"], value, ("fallbacks",), origin)
             elif section == "profiles":
                 for name, models in value.items():
                     self._add_models(
                         self.plain["profiles"].setdefault(name, _no_models()), models, (section, name), origin
                     )
+            elif section == "preferences_for":
+                for name, said in value.items():
+                    self.origins[f"{section}.{name}"] = origin((section, name))
+                    self._add_values(self.plain[section].setdefault(name, {}), said, (section, name), origin)
+            elif section == "providers":
+                for name, said in value.items():
+                    self._add_provider(name, said, origin)
             elif isinstance(value, dict):
-                for key, leaf in value.items():
-                    self._set(self.plain[section], key, leaf, (section, key), origin)
+                self._add_values(self.plain[section], value, (section,), origin)
             else:
                 self._set(self.plain, section, value, (section,), origin)
+
+    def _add_values(self, target: dict[str, Any], said: Mapping[str, Any], path: tuple[str, ...], origin: Any) -> None:
+        for key, leaf in said.items():
+            self._set(target, key, leaf, (*path, key), origin)
+
+    def _add_provider(self, name: str, said: Mapping[str, Any], origin: Any) -> None:
+        """A host over its ready entry; of its models each one is merged by itself."""
+        path = ("providers", name)
+        host = self.plain["providers"].setdefault(name, {"models": {}, **READY.get(name, {})})
+        self._add_values(host, {key: leaf for key, leaf in said.items() if key != "models"}, path, origin)
+        for model, facts in (said.get("models") or {}).items():
+            self._add_values(host["models"].setdefault(model, {}), facts, (*path, "models", model), origin)
 
     def _add_models(self, models: dict[str, Any], said: Mapping[str, Any], path: tuple[str, ...], origin: Any) -> None:
         for leader, followers in FOLLOWERS.items():
@@ -307,12 +336,20 @@ class _Merge:
         if path[0] == "budget" and _raises(target.get(key), value) and origin(path).layer == "project":
             # The file came with somebody else's repository: it may spend less of the user's money, not more.
             return
-        target[key] = value.rstrip("/") if path == ("openrouter", "base_url") else value
+        target[key] = value.rstrip("/") if key == "base_url" else value
         self.origins[".".join(path)] = origin(path)
 
 
 def _no_models() -> dict[str, Any]:
     return dict.fromkeys(to_plain(Settings())["models"])
+
+
+def _written_names(plain: Mapping[str, Any]) -> Iterator[str]:
+    """Every model's name in the settings, as it was written."""
+    for models in (plain["models"], *plain["profiles"].values()):
+        yield from (name for name in models.values() if name)
+    yield from plain["aliases"].values()
+    yield from (name for names in plain["fallbacks"].values() for name in names or ())
 
 
 def dollars_of(text: str) -> float | None:

@@ -83,17 +83,19 @@ def meaning_of(name: str, aliases: Collection[str], hosts: Collection[str] = ())
             return Meaning("slug", slug_of(rest))
         if host in hosts:
             return Meaning("slug", rest, host)
+        if not any(char.isspace() for char in name):
+            return Meaning("unknown", f"there is no host {host!r}; describe it below `providers:`")
     author, slash, rest = name.partition("/")
     if slash and author and rest and not any(char.isspace() for char in name):
         return Meaning("slug", slug_of(name))
     return Meaning("unknown", "a model is written author/name, as in z-ai/glm-5.3")
 
 
-def unresolvable(name: str, aliases: Mapping[str, str]) -> str:
+def unresolvable(name: str, aliases: Mapping[str, str], hosts: Collection[str] = ()) -> str:
     """Why a *configured* name leads nowhere, following aliases; empty when it leads to a slug or a role."""
     seen: list[str] = []
     while True:
-        meaning = meaning_of(name, aliases)
+        meaning = meaning_of(name, aliases, hosts)
         if meaning.kind == "unknown":
             return meaning.value
         if meaning.kind != "alias":

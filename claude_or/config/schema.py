@@ -31,6 +31,93 @@ class Models:
     fable: str | None = None
     subagent: str | None = None
     background: str | None = None
+    long_context: str | None = None
+    """Takes over a request that is estimated to be longer than its own model's window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallbacks:
+    """Models per role that are tried in order when the role's own cannot answer. None follows like `Models` does."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    big: list[str] | None = None
+    small: list[str] | None = None
+    main: list[str] | None = None
+    opus: list[str] | None = None
+    sonnet: list[str] | None = None
+    haiku: list[str] | None = None
+    fable: list[str] | None = None
+    subagent: list[str] | None = None
+    background: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPrice:
+    """US dollars per million tokens."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    prompt: float | None = None
+    completion: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """Which of OpenRouter's providers may serve, and how they must treat what they see. None says nothing.
+
+    `order` is kept by asking the providers one after the other, never by OpenRouter's own `order`, which would switch its
+    cache stickiness off.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    only: list[str] | None = None
+    ignore: list[str] | None = None
+    order: list[str] | None = None
+    quantizations: list[str] | None = None
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = None
+    require_parameters: bool | None = None
+    max_price: MaxPrice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderModel:
+    """What is known about one model of a host of the user's own; limits in tokens, None is unknown."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    context_window: int | None = None
+    max_output: int | None = None
+    images: bool | None = None
+    reasoning: bool = False
+    """Whether the host is told how much to think (`reasoning_effort`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Another host. Its models are written `name:model`. Usual ones have ready entries (`config/ready.py`).
+
+    `key_variable` names the environment variable that holds the key; None sends none. Times are in seconds, None is that of
+    `limits`.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    base_url: str = ""
+    kind: Literal["chat", "anthropic"] = "chat"
+    key_variable: str | None = None
+    key_header: str = "authorization"
+    """Header that carries the key; any but `authorization` carries it bare."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    models: dict[str, ProviderModel] = field(default_factory=dict[str, ProviderModel])
+    connect: float | None = None
+    first_byte: float | None = None
+    idle: float | None = None
+    stream_options: bool = True
+    """Whether the host takes the field that asks for usage in a stream."""
+    output_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +194,11 @@ class Settings:
     aliases: dict[str, str] = field(default_factory=dict[str, str])
     paths: dict[str, Literal["chat", "native"]] = field(default_factory=dict[str, Literal["chat", "native"]])
     """How models are reached, by patterns of their slugs; what is not named here goes the way that suits it."""
+    fallbacks: Fallbacks = field(default_factory=Fallbacks)
+    preferences: Preferences = field(default_factory=Preferences)
+    preferences_for: dict[str, Preferences] = field(default_factory=dict[str, Preferences])
+    """By role or model; each value said here beats the one in `preferences`."""
+    providers: dict[str, Provider] = field(default_factory=dict[str, Provider])
     openrouter: OpenRouter = field(default_factory=OpenRouter)
     limits: Limits = field(default_factory=Limits)
     client: Client = field(default_factory=Client)
@@ -130,6 +222,10 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         profiles={name: Models(**models) for name, models in plain["profiles"].items()},
         aliases=dict(plain["aliases"]),
         paths=dict(plain["paths"]),
+        fallbacks=Fallbacks(**plain["fallbacks"]),
+        preferences=_preferences(plain["preferences"]),
+        preferences_for={name: _preferences(said) for name, said in plain["preferences_for"].items()},
+        providers={name: _provider(said) for name, said in plain["providers"].items()},
         openrouter=OpenRouter(**plain["openrouter"]),
         limits=Limits(**plain["limits"]),
         client=Client(**plain["client"]),
@@ -137,3 +233,15 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         ledger=Ledger(**plain["ledger"]),
         log_level=plain["log_level"],
     )
+
+
+def _preferences(plain: dict[str, Any]) -> Preferences:
+    price = plain.get("max_price")
+    fields: dict[str, Any] = {**plain, "max_price": None if price is None else MaxPrice(**price)}
+    return Preferences(**fields)
+
+
+def _provider(plain: dict[str, Any]) -> Provider:
+    models = {name: ProviderModel(**said) for name, said in plain.get("models", {}).items()}
+    fields: dict[str, Any] = {**plain, "models": models}
+    return Provider(**fields)

@@ -40,4 +40,5 @@ def _counted(raw: bytes, house: House) -> int:
         route = plan_of(decoded.model, house).routes[0]
     except Refused:
         return estimate(decoded)
-    return house.scales.tokens(decoded, route.slug, profile_of(route, house.catalog()))
+    profile = profile_of(route, house.catalog(), house.settings())
+    return house.scales.tokens(decoded, route.slug, profile)

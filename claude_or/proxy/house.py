@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,6 +45,10 @@ def _nothing_more() -> dict[str, Any]:
     return {}
 
 
+async def _nothing_before() -> None:
+    pass
+
+
 def _ignore(error: BaseException) -> None:
     del error
 
@@ -67,6 +71,8 @@ class House:
     scales: Scales = field(default_factory=Scales)
     on_fatal: Callable[[BaseException], None] = _ignore
     status: Callable[[], dict[str, Any]] = _nothing_more
+    before_request: Callable[[], Awaitable[None]] = _nothing_before
+    """Awaited before a request's name is looked up: a changed configuration applies to it."""
     new_id: NewId = random_id
     clock: Callable[[], float] = time.monotonic
     servers: Servers | None = None

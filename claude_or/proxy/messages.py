@@ -116,6 +116,7 @@ async def read_ask(request: web.Request, house: House, request_id: str) -> Ask:
     except BadRequest as bad:
         raise Refused(bad.failure) from None
     session, agent = _session_of(request, decoded)
+    await house.before_request()
     return Ask(
         request_id=request_id,
         request=decoded,

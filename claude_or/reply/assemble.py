@@ -16,7 +16,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from claude_or.config.schema import Settings
+from claude_or.config.names import DEFAULT_HOST
+from claude_or.config.schema import Provider, ProviderModel, Settings
+from claude_or.reply.absent import Absent
 from claude_or.reply.breaker import Breakers, Guarded
 from claude_or.reply.budget import Budget
 from claude_or.reply.fallback import Fallback
@@ -27,6 +29,7 @@ from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.upstream.chat import ChatReplier
+from claude_or.upstream.hosts import limits_for
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.native import NativeReplier
 from claude_or.upstream.openrouter import OpenRouter
@@ -35,9 +38,10 @@ from claude_or.wire.events import Usage
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What chains are made of. `hosts` by `Route.provider`; `settings` and `catalog` give those of the moment."""
+    """What chains are made of. `hosts` by `Route.provider`, `missing` why one is not there; `settings` and `catalog` give those of the moment."""
 
     hosts: Mapping[str, OpenRouter]
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
     settings: Callable[[], Settings]
     catalog: Callable[[], Catalog | None]
     charge: Callable[[Charge], None]
@@ -52,7 +56,7 @@ class Parts:
 
 
 def assemble(plan: Plan, parts: Parts) -> Replier:
-    """Who answers a request of this plan. Raises `KeyError` for a route to a host that is not there."""
+    """Who answers a request of this plan."""
     limits = parts.settings().limits
     fallback = Fallback(
         routes=[
@@ -71,10 +75,11 @@ def _metered(route: Route, parts: Parts) -> Replier:
     catalog = parts.catalog()
 
     def price(slug: str, usage: Usage) -> Decimal | None:
-        return catalog.price(slug, usage) if catalog else None
+        # Elsewhere the same name may cost something else, or nothing.
+        return catalog.price(slug, usage) if catalog and route.provider == DEFAULT_HOST else None
 
     def charge(made: Charge) -> None:
-        parts.scales.learn(made, profile_of(route, catalog))
+        parts.scales.learn(made, profile_of(route, catalog, parts.settings()))
         parts.charge(made)
 
     return Meter(inner=_leaf(route, parts), route=route, charge=charge, price=price, budget=parts.budget)
@@ -82,23 +87,53 @@ def _metered(route: Route, parts: Parts) -> Replier:
 
 def _leaf(route: Route, parts: Parts) -> Replier:
     """Who asks the host: the path of the route decides."""
-    catalog = parts.catalog()
+    host = parts.hosts.get(route.provider)
+    if host is None:
+        return Absent(route=route, why=parts.missing.get(route.provider, "it is not configured"))
+    catalog, settings = parts.catalog(), parts.settings()
+    elsewhere = settings.providers.get(route.provider)
     leaf = NativeReplier if route.path == "native" else ChatReplier
     return leaf(
-        host=parts.hosts[route.provider],
+        host=host,
         route=route,
-        profile=profile_of(route, catalog),
-        limits=parts.settings().limits,
+        profile=profile_of(route, catalog, settings),
+        limits=limits_for(elsewhere, settings.limits),
         new_id=parts.new_id,
-        nearest=catalog.nearest if catalog else lambda _slug: (),
+        # The listing is OpenRouter's: its names mean nothing elsewhere.
+        nearest=catalog.nearest if catalog and elsewhere is None else lambda _slug: (),
         weigh=lambda request, found: parts.scales.weigh(request, found, route.slug),
     )
 
 
-def profile_of(route: Route, catalog: Catalog | None) -> ModelProfile:
-    """How to talk to the model of a route, as far as the listing knows it."""
+def profile_of(route: Route, catalog: Catalog | None, settings: Settings) -> ModelProfile:
+    """How to talk to the model of a route, as far as the listing or the configuration knows it."""
+    if route.provider != DEFAULT_HOST:
+        return _profile_elsewhere(route, settings.providers.get(route.provider) or Provider())
     known = catalog.get(route.slug) if catalog else None
-    return profile_for(route.slug, facts_of(known) if known else None, openrouter=route.provider == "openrouter")
+    return profile_for(route.slug, facts_of(known) if known else None)
+
+
+def _profile_elsewhere(route: Route, provider: Provider) -> ModelProfile:
+    told = provider.models.get(route.slug) or ProviderModel()
+    facts = ModelFacts(
+        context=told.context_window,
+        max_output=told.max_output,
+        inputs=None if told.images is None else frozenset({"text", "image"} if told.images else {"text"}),
+        # Servers refuse the field for models that cannot think, and nobody else knows which can.
+        reasons=told.reasoning,
+        efforts=("high", "medium", "low") if told.reasoning else (),
+    )
+    quirks = {"stream_options": provider.stream_options, "output_field": provider.output_field}
+    return profile_for(route.slug, facts, openrouter=False, host=quirks)
+
+
+def window_of(route: Route, catalog: Catalog | None, settings: Settings) -> int | None:
+    """Tokens that the model of a route takes; None when nobody knows."""
+    if route.provider == DEFAULT_HOST:
+        return catalog.window_of(route.slug) if catalog else None
+    provider = settings.providers.get(route.provider)
+    told = provider.models.get(route.slug) if provider else None
+    return told.context_window if told else None
 
 
 def facts_of(model: ModelInfo) -> ModelFacts:

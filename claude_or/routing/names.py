@@ -90,7 +90,7 @@ def resolve(asked: str, settings: Settings, known: Iterable[str] = ()) -> Resolv
 
 
 def _resolve(name: str, asked: str, settings: Settings, known: Iterable[str], seen: tuple[str, ...]) -> Resolved:
-    meaning = meaning_of(name, settings.aliases)
+    meaning = meaning_of(name, settings.aliases, settings.providers)
     via = f"alias {seen[-1]} → " if seen else ""
     if meaning.kind == "unknown":
         raise UnknownModel(asked, meaning.value, nearest_names(bare(asked), [*settings.aliases, *ROLES, *known]))
@@ -114,8 +114,38 @@ def _choice(role: str, settings: Settings, above: tuple[str, ...]) -> RoleChoice
         value: str | None = getattr(settings.models, key, None)
         if value is not None:
             return _configured(value, key, role, settings, (*above, role))
+    if role != "main" and "main" not in above:
+        main = _choice("main", settings, (*above, role))
+        if main.host != DEFAULT_HOST:
+            # Who works elsewhere may have no key of OpenRouter's, and expects nothing to go there on the side.
+            return RoleChoice(main.slug, main.origin, f"as main, which is not on OpenRouter ({main.reason})", main.host)
     slug = DEFAULT_SLUGS[_DEFAULT_FAMILY.get(role, role)]
     return RoleChoice(slug, "", "default")
+
+
+def hosts_in_use(settings: Settings) -> frozenset[str]:
+    """The hosts that some role may ask, its fallbacks and the long context included."""
+    asked = [choice.host for choice in roles(settings).values()]
+    asked += [
+        found.host for role in ROLES for name in fallbacks_of(role, settings) if (found := resolve(name, settings))
+    ]
+    if settings.models.long_context is not None:
+        asked.append(resolve(settings.models.long_context, settings).host)
+    return frozenset(asked)
+
+
+def fallbacks_of(role: str, settings: Settings) -> tuple[str, ...]:
+    """What is tried, in order, when a role's own model cannot answer, as it was written."""
+    for key in FOLLOWS[role]:
+        names: list[str] | None = getattr(settings.fallbacks, key, None)
+        if names is not None:
+            return tuple(names)
+    return ()
+
+
+def written(slug: str, host: str) -> str:
+    """The name of a model as users write it and Claude Code is shown it."""
+    return slug if host == DEFAULT_HOST else f"{host}:{slug}"
 
 
 def _configured(value: str, key: str, role: str, settings: Settings, above: tuple[str, ...]) -> RoleChoice:
@@ -123,7 +153,7 @@ def _configured(value: str, key: str, role: str, settings: Settings, above: tupl
     said = f"{origin} is {value}" if key == role else f"follows {origin}, {value}"
     name, aliases = value, settings.aliases
     for _ in range(len(aliases) + 1):
-        meaning = meaning_of(name, aliases)
+        meaning = meaning_of(name, aliases, settings.providers)
         if meaning.kind == "slug":
             return RoleChoice(meaning.value, origin, said, meaning.host)
         if meaning.kind == "role":

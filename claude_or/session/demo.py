@@ -70,4 +70,6 @@ def demo_plan() -> LaunchPlan:
         "warnings": [],
         "listing": True,
         "mcp": None,
+        "keys": {},
+        "files": [],
     })

@@ -7,14 +7,11 @@ turn reached `window - min(output limit, 20000) - 13000` tokens (measured with C
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from claude_or.config.names import bare
 from claude_or.config.schema import Settings
-from claude_or.routing.names import resolve, roles
-
-if TYPE_CHECKING:
-    from claude_or.routing.names import RoleChoice
+from claude_or.routing.names import fallbacks_of, resolve, roles, written
 
 ASSUMED_WINDOW = 128_000
 """Tokens assumed for a model whose window nobody knows; said in log and summary."""
@@ -43,13 +40,18 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
     """The facts that `session/environment.py` needs, fit for `marshal`.
 
     `limits_of` gives window and output limit of a slug in tokens, None when unknown. `printing` is print mode. `assumed` lists
-    slugs whose window is a guess.
+    models whose window is a guess.
     """
+    limits_of = with_hosts(settings, limits_of)
     chosen = roles(settings)
-    shown = {str(role): _shown(choice) for role, choice in chosen.items()}
-    shared = list(dict.fromkeys(shown[role] for role in SHARED_ROLES))
+    shown = {str(role): written(choice.slug, choice.host) for role, choice in chosen.items()}
+    shared = list(dict.fromkeys((*(shown[role] for role in SHARED_ROLES), *_substitutes(settings))))
     windows = {slug: limits_of(slug)[0] for slug in shared}
     window = min(known or ASSUMED_WINDOW for known in windows.values())
+    if settings.models.long_context is not None:
+        # What no longer fits goes to the longer model, so its window is the one that ends a conversation.
+        longest = resolve(settings.models.long_context, settings)
+        window = max(window, limits_of(written(longest.slug, longest.host))[0] or 0)
     outputs = [output for slug in shared if (output := limits_of(slug)[1])]
     return {
         "models": shown,
@@ -66,6 +68,19 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
         "auto_mode": settings.client.auto_mode,
         "status_line": settings.client.status_line,
     }
+
+
+def with_hosts(settings: Settings, limits_of: LimitsOf) -> LimitsOf:
+    """The same question for models on the user's own hosts too, which only the configuration can answer."""
+
+    def limits(name: str) -> tuple[int | None, int | None]:
+        host, colon, slug = name.partition(":")
+        if not colon or host not in settings.providers:
+            return limits_of(name)
+        told = settings.providers[host].models.get(slug)
+        return (told.context_window, told.max_output) if told else (None, None)
+
+    return limits
 
 
 def told_output(window: int, output: int) -> int:
@@ -86,13 +101,15 @@ def model_argument(settings: Settings) -> Callable[[str], str]:
         if name not in settings.aliases and name.lower() not in TIERS:
             return value
         found = resolve(name, settings)
-        return found.slug if found.host == "openrouter" else f"{found.host}:{found.slug}"
+        return written(found.slug, found.host)
 
     return translate
 
 
-def _shown(choice: RoleChoice) -> str:
-    return choice.slug if choice.host == "openrouter" else f"{choice.host}:{choice.slug}"
+def _substitutes(settings: Settings) -> list[str]:
+    """The fallbacks of the roles that see the main history: it must fit them as well."""
+    found = (resolve(name, settings) for role in SHARED_ROLES for name in fallbacks_of(role, settings))
+    return [written(model.slug, model.host) for model in found]
 
 
 def _label(slug: str) -> str:
@@ -116,7 +133,7 @@ def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf) -
         uses.setdefault(shown[role], []).append(role)
     for alias in settings.aliases:
         found = resolve(alias, settings)
-        uses.setdefault(found.slug if found.host == "openrouter" else f"{found.host}:{found.slug}", []).append(alias)
+        uses.setdefault(written(found.slug, found.host), []).append(alias)
     return [
         {"model": slug, "label": _label(slug), "description": f"{', '.join(names)} · {_described(slug, limits_of)}"}
         for slug, names in uses.items()

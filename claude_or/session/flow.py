@@ -93,7 +93,7 @@ def run_session(arguments: Arguments, environ: dict[str, str]) -> int:
         environ, os.getcwd(), arguments.ours, cache_folder(environ), printing=prints(arguments.theirs)
     )
     try:
-        session.key = _key(session)
+        session.key = needed_key(session.plan, environ)
     except ClaudeOrError:
         outer = environ.get(MARK, "")
         if outer and os.path.exists(outer):
@@ -140,16 +140,26 @@ def _start(session: Session) -> int:
         _take_down(session)
 
 
-def _key(session: Session) -> str:
-    """The key; from the environment without loading anything when it is plainly there and needs no cleaning."""
-    for name in session.plan.without:
-        value = session.environ.get(name, "")
-        if value.startswith("sk-or-") and value.isascii() and value.isprintable() and " " not in value:
-            return value
-    from claude_or.config.key import find_key
+def needed_key(plan: LaunchPlan, environ: dict[str, str]) -> str:
+    """OpenRouter's key; empty when no role asks OpenRouter and there is none. The keys of other hosts must be there, too.
+
+    From the environment without loading anything when it is plainly there and needs no cleaning. Raises `ClaudeOrError`.
+    """
+    from_openrouter = plan.without[0]
+    key = environ.get(from_openrouter, "")
+    is_plain = key.startswith("sk-or-") and key.isascii() and key.isprintable() and " " not in key
+    others = [host for host, name in plan.keys.items() if name != from_openrouter and not environ.get(name, "").strip()]
+    if is_plain and not others:
+        return key
+    from claude_or.config.key import find_key, provider_key
     from claude_or.config.schema import from_plain
 
-    return find_key(session.environ, from_plain(session.plan.settings)).value
+    settings = from_plain(plan.settings)
+    for host in others:
+        provider_key(environ, host, settings.providers[host])
+    if not key.strip() and from_openrouter not in plan.keys.values():
+        return ""
+    return find_key(environ, settings).value
 
 
 def listening_socket(port: int = 0) -> tuple[Any, int]:
@@ -402,11 +412,9 @@ def _take_down(session: Session) -> None:
 def serve_forever(port: int, ours: dict[str, str], environ: dict[str, str]) -> int:
     """The same gateway without a session; returns the exit code. Raises `ClaudeOrError` for what keeps it from serving."""
     from claude_or.config.folders import cache_folder
-    from claude_or.config.key import find_key
-    from claude_or.config.schema import from_plain
 
     plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ), with_servers=False)
-    key = find_key(environ, from_plain(plan.settings)).value
+    key = needed_key(plan, environ)
     token = environ.get(TOKEN_VARIABLE, "").strip()
     if 0 < len(token) < SHORTEST_TOKEN:
         raise ClaudeOrError(
@@ -420,4 +428,4 @@ def serve_forever(port: int, ours: dict[str, str], environ: dict[str, str]) -> i
     listener, port = listening_socket(port)
     from claude_or.session.live import serve
 
-    return serve(plan=plan, key=key, listener=listener, port=port, token=token, environ=environ)
+    return serve(plan=plan, key=key, listener=listener, port=port, token=token, environ=environ, ours=ours)

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from claude_or import log
+from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
 from claude_or.errors import EXIT_PROXY, ClaudeOrError
 from claude_or.proxy.app import make_app, serving
@@ -27,12 +28,14 @@ from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.session.books import Books
 from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog, refresh
-from claude_or.upstream.openrouter import OpenRouter
+from claude_or.upstream.hosts import Hosts
 
 if TYPE_CHECKING:
     import socket
 
     from claude_or.mcp.fleet import Fleet
+    from claude_or.session.reload import ConfigWatch
+    from claude_or.upstream.openrouter import OpenRouter
 
 BACKGROUND_BOUND = 1.0
 """Seconds that background work gets to end when the session does."""
@@ -48,7 +51,9 @@ _log = log.get_log("session")
 class Gateway:
     """One proxy with all that stands behind it. An async context manager; `tally` and `house` are good to read afterwards.
 
-    `key` None means the demo: no host, a script answers, working in `scratch`. `fleet` holds the MCP servers, if there are any.
+    `key` is OpenRouter's, empty when there is none; None means the demo: no host, a script answers, working in `scratch`.
+    `environ` is where the other hosts' keys are, `watch` tells of a changed configuration. `fleet` holds the MCP servers, if
+    there are any.
     """
 
     def __init__(
@@ -64,6 +69,8 @@ class Gateway:
         on_fatal: Callable[[BaseException], None],
         scratch: str = "",
         fleet: Fleet | None = None,
+        environ: Mapping[str, str] | None = None,
+        watch: ConfigWatch | None = None,
         ledger_path: str = "",
         project: str = "",
         status_path: str = "",
@@ -86,7 +93,8 @@ class Gateway:
         self._scratch = scratch
         self._catalog = read_catalog(cache_folder, settings.openrouter.base_url) if key is not None else None
         self._stack = AsyncExitStack()
-        self._host: OpenRouter | None = None
+        self._hosts = Hosts(settings, key or "", environ or {})
+        self._watch = watch
         self.fleet = fleet
         known = (key, token, control_token, *(fleet.secrets if fleet else ()))
         self._secrets = tuple(secret for secret in known if secret)
@@ -106,18 +114,15 @@ class Gateway:
             scales=self._scales,
             on_fatal=on_fatal,
             servers=fleet,
-            status=lambda: {"troubled_routes": self._breakers.told(), **self.books.told()},
+            status=self._status,
+            before_request=self._follow_config,
             budget=self.books.budget,
         )
 
     async def __aenter__(self) -> Self:
         try:
             if self._key is not None:
-                openrouter = self.settings.openrouter
-                host = OpenRouter(
-                    openrouter.base_url, self._key, attribution=openrouter.attribution, limits=self.settings.limits
-                )
-                self._host = await self._stack.enter_async_context(host)
+                await self._stack.enter_async_context(self._hosts)
             await self._stack.enter_async_context(serving(make_app(self.house), self._listener))
             if self.fleet is not None:
                 # Entered last, so that it ends first: an open stream would keep the server from closing.
@@ -130,8 +135,9 @@ class Gateway:
                 exit_code=EXIT_PROXY,
             ) from error
         self._later(self._open_log())
-        if self._host is not None:
-            self._listing = self._later(self._refresh_listing(self._host))
+        if (host := self._host) is not None:
+            self._listing = self._later(self._refresh_listing(host))
+        if self._key is not None:
             self._later(self.books.open())
             self._later(self.books.settle_old_bills())
         return self
@@ -141,23 +147,25 @@ class Gateway:
             task.cancel()
         if self._background:
             await asyncio.wait(self._background, timeout=BACKGROUND_BOUND)
+        secrets = (*self._secrets, *self._hosts.secrets)
         await self._stack.aclose()
         self.books.close()
         total = self.tally.total
         _log.info("session over", calls=total.calls, failures=total.failures, cost=str(total.cost))
         with suppress(OSError):
             if not log.is_configured():
-                log.flush(self.log_path, level=self.settings.log_level, secrets=self._secrets)
+                log.flush(self.log_path, level=self.settings.log_level, secrets=secrets)
         log.close()
 
     def _replier_for(self, plan: Plan) -> Replier:
-        if self._host is None:
+        if self._key is None:
             from claude_or.upstream.scripted import ScriptedReplier  # the demo's alone
 
             leaf = ScriptedReplier(folder=self._scratch)
             return Meter(inner=leaf, route=plan.routes[0], charge=self.books.charge)
         parts = Parts(
-            hosts={"openrouter": self._host},
+            hosts=self._hosts.opened,
+            missing=self._hosts.missing,
             settings=lambda: self.settings,
             catalog=lambda: self._catalog,
             charge=self.books.charge,
@@ -167,6 +175,33 @@ class Gateway:
             scales=self._scales,
         )
         return assemble(plan, parts)
+
+    @property
+    def _host(self) -> OpenRouter | None:
+        return self._hosts.opened.get(DEFAULT_HOST)
+
+    @property
+    def config_trouble(self) -> str:
+        """Why the newest edit of the configuration is not in use; empty when it is."""
+        return self._watch.trouble if self._watch else ""
+
+    async def _follow_config(self) -> None:
+        """Before each request: what the user changed meanwhile holds from here on."""
+        settings = await self._watch.changed() if self._watch else None
+        if settings is None:
+            return
+        before, self.settings = self.settings, settings
+        await self._hosts.follow(settings)
+        if settings.openrouter.base_url != before.openrouter.base_url:
+            # The listing belongs to one host.
+            self._catalog = read_catalog(self._cache_folder, settings.openrouter.base_url)
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "troubled_routes": self._breakers.told(),
+            "config_trouble": self.config_trouble,
+            **self.books.told(),
+        }
 
     async def until_listed(self) -> None:
         """Wait until the listing of models is there, or could not be had."""
@@ -180,9 +215,14 @@ class Gateway:
 
     def _troubles(self) -> list[str]:
         """What the status line should say beside the figures."""
+        edits = ["configuration not applied"] if self.config_trouble else []
         resting = [f"{told['slug'].rpartition('/')[2]} rests" for told in self._breakers.told() if told["resting"]]
         servers = self.house.servers.told() if self.house.servers else []
-        return resting + [f"MCP {told['name']} {told['state']}" for told in servers if told["state"] in MCP_TROUBLES]
+        return (
+            edits
+            + resting
+            + [f"MCP {told['name']} {told['state']}" for told in servers if told["state"] in MCP_TROUBLES]
+        )
 
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -195,7 +235,7 @@ class Gateway:
         await asyncio.sleep(LOG_AFTER)
         await asyncio.to_thread(__import__, "structlog")  # in a thread: open streams must not stall meanwhile
         try:
-            log.configure(self.log_path, level=self.settings.log_level, secrets=self._secrets)
+            log.configure(self.log_path, level=self.settings.log_level, secrets=(*self._secrets, *self._hosts.secrets))
         except OSError:
             self.log_path = ""  # a disk that is full or read-only costs us the log, not the session
 

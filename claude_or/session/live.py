@@ -23,6 +23,8 @@ from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
 from claude_or.session.arguments import prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
+from claude_or.session.plan import loaded_as
+from claude_or.session.reload import ConfigWatch
 from claude_or.session.runfolder import STATUS_FILE
 from claude_or.session.summary import summary_json, summary_line
 
@@ -97,10 +99,17 @@ def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gat
         on_fatal=on_fatal,
         scratch=session.scratch,
         fleet=_fleet(session),
+        environ=session.environ,
+        watch=_watch_config(session.plan, session.environ, session.arguments.ours),
         ledger_path=ledger_path(session.environ) if session.key is not None else "",
         project=os.getcwd(),
         status_path=os.path.join(session.folder.path, STATUS_FILE),
     )
+
+
+def _watch_config(plan: LaunchPlan, environ: Mapping[str, str], ours: Mapping[str, str]) -> ConfigWatch:
+    cwd = os.getcwd()
+    return ConfigWatch(plan.files, lambda: loaded_as(environ, cwd, ours))
 
 
 def _fleet(session: Session) -> Fleet | None:
@@ -153,6 +162,8 @@ def _sum_up(session: Session, gate: Gateway) -> None:
     session.summary = summary_line(
         gate.tally, seconds=seconds, log_path=gate.log_path, assumed=session.plan.facts["assumed"], books=gate.books
     )
+    if gate.config_trouble:
+        session.warning += f"claude-or: the last edit of the configuration was not applied: {gate.config_trouble}\n"
     path = session.arguments.ours.get("--summary-json")
     if path:
         try:
@@ -162,12 +173,29 @@ def _sum_up(session: Session, gate: Gateway) -> None:
             session.warning += f"claude-or: --summary-json {path}: {error.strerror}\n"
 
 
-def serve(*, plan: LaunchPlan, key: str, listener: Any, port: int, token: str, environ: Mapping[str, str]) -> int:
-    """The gateway without a child, until SIGTERM, SIGHUP or SIGINT; returns the exit code."""
-    return asyncio.run(_serve(plan, key, listener, port, token, environ))
+def serve(
+    *,
+    plan: LaunchPlan,
+    key: str,
+    listener: Any,
+    port: int,
+    token: str,
+    environ: Mapping[str, str],
+    ours: Mapping[str, str],
+) -> int:
+    """The gateway without a child, until SIGTERM, SIGHUP or SIGINT; returns the exit code. `ours` are the options given."""
+    return asyncio.run(_serve(plan, key, listener, port, token, environ, ours))
 
 
-async def _serve(plan: LaunchPlan, key: str, listener: Any, port: int, token: str, environ: Mapping[str, str]) -> int:
+async def _serve(
+    plan: LaunchPlan,
+    key: str,
+    listener: Any,
+    port: int,
+    token: str,
+    environ: Mapping[str, str],
+    ours: Mapping[str, str],
+) -> int:
     loop = asyncio.get_running_loop()
     over: asyncio.Future[BaseException | None] = loop.create_future()
 
@@ -186,6 +214,8 @@ async def _serve(plan: LaunchPlan, key: str, listener: Any, port: int, token: st
         cache_folder=cache_folder(environ),
         log_path=log_path(environ),
         on_fatal=end,
+        environ=environ,
+        watch=_watch_config(plan, environ, ours),
         ledger_path=ledger_path(environ),
         project=os.getcwd(),
     )

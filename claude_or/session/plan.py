@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from claude_or.config.load import Loaded
     from claude_or.config.schema import Settings
     from claude_or.mcp.launch import McpSetup
 
@@ -33,7 +34,7 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
-FORMAT = 3
+FORMAT = 4
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
@@ -43,10 +44,22 @@ class LaunchPlan:
 
     `facts` (see `session/facts.py`), `settings_text` the prepared settings file, `variables` the pinned environment,
     `without` our key sources, `settings` the plain form of the settings, `warnings` for the log, `listing` whether the
-    listing of models was known, `mcp` the plain form of `McpSetup` (None: to be found anew at each launch).
+    listing of models was known, `mcp` the plain form of `McpSetup` (None: to be found anew at each launch), `keys` which variable
+    holds the key of each host that some role asks, `files` every place where a configuration was looked for (see `seen`).
     """
 
-    __slots__ = ("facts", "listing", "mcp", "settings", "settings_text", "variables", "warnings", "without")
+    __slots__ = (
+        "facts",
+        "files",
+        "keys",
+        "listing",
+        "mcp",
+        "settings",
+        "settings_text",
+        "variables",
+        "warnings",
+        "without",
+    )
 
     def __init__(self, plain: dict[str, Any]) -> None:
         self.facts: dict[str, Any] = plain["facts"]
@@ -57,6 +70,8 @@ class LaunchPlan:
         self.warnings: list[str] = plain["warnings"]
         self.listing: bool = plain["listing"]
         self.mcp: dict[str, Any] | None = plain["mcp"]
+        self.keys: dict[str, str] = plain["keys"]
+        self.files: list[tuple[str, int, int]] = plain["files"]
 
     def plain(self) -> dict[str, Any]:
         """The inverse of the constructor."""
@@ -161,30 +176,21 @@ def _computed(
     """Load and check everything. The heavy imports of a launch that found no cache."""
     import msgspec
 
-    from claude_or.config.key import key_variables
-    from claude_or.config.load import Overrides, load
+    from claude_or.config.key import key_variables, keys_for
     from claude_or.config.schema import to_plain
+    from claude_or.routing.names import hosts_in_use
     from claude_or.session.environment import pinned, settings_of
     from claude_or.session.facts import facts_of
     from claude_or.upstream.windows import FILE, limits_of, read_windows
 
-    loaded = load(
-        environ,
-        cwd,
-        Overrides(
-            big=ours.get("--big"),
-            small=ours.get("--small"),
-            profile=ours.get("--profile"),
-            log_level=ours.get("--log-level"),
-            config=ours.get("--config"),
-            budget=ours.get("--budget"),
-        ),
-    )
+    loaded = loaded_as(environ, cwd, ours)
     windows_file = f"{cache_folder}/{FILE}"
     base_url = loaded.settings.openrouter.base_url
     windows = read_windows(windows_file, base_url)
     facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
-    if facts["assumed"] and _fetch_listing(environ, loaded.settings, cache_folder):
+    # Only OpenRouter's listing is asked; windows of the user's own hosts stand in the configuration or nowhere.
+    unlisted = [name for name in facts["assumed"] if name.partition(":")[0] not in loaded.settings.providers]
+    if unlisted and _fetch_listing(environ, loaded.settings, cache_folder):
         windows = read_windows(windows_file, base_url)
         facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
     plan = LaunchPlan({
@@ -196,10 +202,30 @@ def _computed(
         "warnings": list(loaded.warnings),
         "listing": bool(windows),
         "mcp": None,
+        "keys": keys_for(hosts_in_use(loaded.settings), loaded.settings),
+        "files": [(file.path, file.mtime_ns, file.size) for file in loaded.files],
     })
-    files = [(file.path, file.mtime_ns, file.size) for file in loaded.files]
+    files = list(plan.files)
     files.append((windows_file, *seen(windows_file)))
     return plan, files
+
+
+def loaded_as(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str]) -> Loaded:
+    """The configuration as a launch with these options reads it. Raises `ClaudeOrError`."""
+    from claude_or.config.load import Overrides, load
+
+    return load(
+        environ,
+        cwd,
+        Overrides(
+            big=ours.get("--big"),
+            small=ours.get("--small"),
+            profile=ours.get("--profile"),
+            log_level=ours.get("--log-level"),
+            config=ours.get("--config"),
+            budget=ours.get("--budget"),
+        ),
+    )
 
 
 def _fetch_listing(environ: Mapping[str, str], settings: Settings, cache_folder: str) -> bool:

@@ -7,6 +7,7 @@ import shlex
 import sys
 
 from claude_or.config.key import find_key
+from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_OK, ClaudeOrError
 from claude_or.session.arguments import Arguments, prints, rewrite, value_of
@@ -77,7 +78,7 @@ def _key(environ: dict[str, str], plan: LaunchPlan) -> str:
     try:
         key = find_key(environ, from_plain(plan.settings))
     except ClaudeOrError as error:
-        return f"({error.message})"
+        return f"({error.message})" if DEFAULT_HOST in plan.keys else "(none needed: no role asks OpenRouter)"
     return f"{key.masked} from {key.source}"
 
 

@@ -8,6 +8,7 @@ Sources: OpenRouter's documentation and the fixes in its own client, field repor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -61,6 +62,13 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
     """Smallest `max_tokens` that is taken."""
     max_stops: int = 4
 
+    stream_options: bool = True
+    """The host takes the field that asks for usage in a stream."""
+    output_field: str = "max_tokens"
+    """What the host calls the output limit."""
+    refused: frozenset[str] = frozenset()
+    """Parameters that a host objects to although its models could use them."""
+
     # What the model can do. None is unknown and is treated as yes.
     images: bool | None = None
     files: bool = True
@@ -93,7 +101,7 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     def takes(self, parameter: str) -> bool:
         """Whether the model takes this request parameter, as far as is known."""
-        return self.parameters is None or parameter in self.parameters
+        return parameter not in self.refused and (self.parameters is None or parameter in self.parameters)
 
 
 _UNSIGNED_CLAUDE: Final = frozenset({"anthropic-claude-v1", "google-gemini-v1", ""})
@@ -192,19 +200,25 @@ _PLAIN_HOST: Final[dict[str, Any]] = {
     "tool_marks": False,
     "budget": False,
     "files": False,
+    "system": "reminder",
+    "refused": frozenset({"top_k"}),
 }
-"""What changes on a host that speaks chat completions and nothing more."""
+"""What changes on a host that speaks chat completions and nothing more. Chat templates of open models often take no system
+message but the first, and strict hosts refuse a parameter that the original API does not have."""
 
 
-def profile_for(slug: str, facts: ModelFacts | None, *, openrouter: bool = True) -> ModelProfile:
+def profile_for(
+    slug: str, facts: ModelFacts | None, *, openrouter: bool = True, host: Mapping[str, Any] | None = None
+) -> ModelProfile:
     """The profile of one model: its family's row, overruled by what the listing says.
 
-    `openrouter` is False for a host that only speaks plain chat completions (a local server, another provider).
+    `openrouter` is False for a host that only speaks plain chat completions (a local server, another provider); `host` are
+    fields in which such a host differs from others.
     """
     family = family_of(slug)
     fields: dict[str, Any] = {"family": family, "efforts": _USUAL_EFFORTS, **_FAMILIES[family]}
     if not openrouter:
-        fields |= _PLAIN_HOST
+        fields |= {**_PLAIN_HOST, **(host or {})}
     if facts is not None:
         fields |= _said(facts)
     return ModelProfile(**fields)

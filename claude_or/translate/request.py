@@ -136,7 +136,7 @@ def _to_chat(
     if tools:
         body["tools"] = tools
     body["messages"] = messages
-    body["max_tokens"] = max_tokens
+    body[profile.output_field] = max_tokens
     if request.tool_choice is not None:
         body.update(_choice(request.tool_choice, offered, profile, names, losses))
     body.update(_reasoning(request, profile, max_tokens, losses))
@@ -170,7 +170,9 @@ def _routing(profile: ModelProfile, slug: str, session_key: str, preferences: Ma
 
 
 def _streaming(profile: ModelProfile) -> dict[str, Any]:
-    fields: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+    fields: dict[str, Any] = {"stream": True}
+    if profile.stream_options:
+        fields["stream_options"] = {"include_usage": True}
     if profile.openrouter:
         fields["usage"] = {"include": True}
     return fields

@@ -53,25 +53,38 @@ _log = get_log("upstream")
 class OpenRouter:
     """One host. `base_url` is the address below which `/chat/completions` stands, `key` the credential (None sends none).
 
+    `name` is who is meant in messages, the address's host when empty. `headers` are the user's own for this host; `key_header`
+    carries the key, bare unless it is `authorization`. `sessions`: the host wants to know which conversation it is.
     An async context manager; all calls happen inside it.
     """
 
     def __init__(
-        self, base_url: str, key: str | None, *, attribution: bool = True, limits: Limits | None = None
+        self,
+        base_url: str,
+        key: str | None,
+        *,
+        attribution: bool = True,
+        limits: Limits | None = None,
+        name: str = "",
+        headers: Mapping[str, str] | None = None,
+        key_header: str = "authorization",
+        sessions: bool = True,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         parts = urlsplit(self.base_url)
-        self.name = parts.hostname or self.base_url
+        address = parts.hostname or self.base_url
+        self.name = f"{name} ({parts.netloc})" if name else address
         """Who is meant in messages."""
+        self._sessions = sessions
         self.secrets: tuple[str, ...] = (key,) if key else ()
         """What must be masked wherever this host is quoted."""
         self._limits = limits or Limits()
-        self._headers = {"user-agent": f"claude-or/{__version__}", "accept-encoding": "identity"}
+        self._headers = {"user-agent": f"claude-or/{__version__}", "accept-encoding": "identity", **(headers or {})}
         if key:
-            self._headers["authorization"] = f"Bearer {key}"
+            self._headers[key_header] = f"Bearer {key}" if key_header.lower() == "authorization" else key
         if attribution:
             self._headers |= ATTRIBUTION
-        self._proxy, self._proxy_headers = proxy_for(parts.scheme, self.name)
+        self._proxy, self._proxy_headers = proxy_for(parts.scheme, address)
         self._session: aiohttp.ClientSession | None = None
         self._leftovers: set[asyncio.Task[None]] = set()
 
@@ -112,7 +125,7 @@ class OpenRouter:
         """
         limit = self._limits.first_byte if first_byte is None else first_byte
         sent = {"content-type": "application/json", "accept": "text/event-stream, application/json", **(headers or {})}
-        if session_key:
+        if session_key and self._sessions:
             sent["x-session-id"] = session_key
         waiting = asyncio.timeout(limit)
         try:

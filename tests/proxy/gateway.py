@@ -23,6 +23,7 @@ from claude_or.reply.breaker import Breakers
 from claude_or.reply.meter import Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog, parse_models
+from claude_or.upstream.hosts import Hosts
 from claude_or.upstream.openrouter import OpenRouter
 from claude_or.wire.events import fold
 from claude_or.wire.sse import Frame, SseDecoder
@@ -142,9 +143,11 @@ async def gateway(
     replier_for: Callable[[Plan], Replier] | None = None,
     sleep: Callable[[float], Awaitable[object]] = _no_sleep,
     breakers: Breakers | None = None,
+    hosts: Hosts | None = None,
     **house: Any,
 ) -> AsyncGenerator[Door]:
-    """A proxy before `host` (or before `base_url`). `replier_for` puts something else in the place of the reply chain."""
+    """A proxy before `host` (or before `base_url`, or before `hosts`). `replier_for` puts something else in the place of the
+    reply chain."""
     settings = settings or Settings(models=Models(big=MODEL, small=MODEL))
     if limits is not None:
         settings = replace(settings, limits=limits)
@@ -156,7 +159,8 @@ async def gateway(
     sock.bind(("127.0.0.1", 0))
     async with upstream, aiohttp.ClientSession(trust_env=False) as client:
         parts = Parts(
-            hosts={"openrouter": upstream},
+            hosts=hosts.opened if hosts else {"openrouter": upstream},
+            missing=hosts.missing if hosts else {},
             settings=lambda: settings,
             catalog=lambda: catalog,
             charge=tally.add,

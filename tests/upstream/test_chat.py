@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from claude_or.config.schema import Limits
+from claude_or.config.schema import Limits, Settings
 from claude_or.reply.assemble import profile_of
 from claude_or.routing.ask import Ask, Burst, Plan, ReplyFailed, Report, Route
 from claude_or.upstream.chat import ChatReplier, session_key
@@ -67,7 +67,7 @@ async def leaf(
     """A leaf before a fake host."""
     limits = limits or Limits()
     async with OpenRouterFake(replies) as fake, OpenRouter(fake.base_url, key, limits=limits) as host:
-        yield ChatReplier(host=host, route=ROUTE, profile=profile_of(ROUTE, None), limits=limits), fake
+        yield ChatReplier(host=host, route=ROUTE, profile=profile_of(ROUTE, None, Settings()), limits=limits), fake
 
 
 async def bursts_of(replier: ChatReplier, asked: Ask | None = None) -> list[Burst]:

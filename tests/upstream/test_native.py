@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from claude_or.config.schema import Limits
+from claude_or.config.schema import Limits, Settings
 from claude_or.reply.assemble import profile_of
 from claude_or.reply.base import whole_message
 from claude_or.reply.fallback import Fallback
@@ -71,7 +71,7 @@ async def leaf(
     """A leaf before a fake host."""
     limits = limits or Limits()
     async with OpenRouterFake(replies, key=KEY) as fake, OpenRouter(fake.base_url, KEY, limits=limits) as host:
-        yield NativeReplier(host=host, route=ROUTE, profile=profile_of(ROUTE, None), limits=limits), fake
+        yield NativeReplier(host=host, route=ROUTE, profile=profile_of(ROUTE, None, Settings()), limits=limits), fake
 
 
 async def bursts_of(replier: NativeReplier, asked: Ask | None = None) -> list[Burst]:
@@ -167,7 +167,7 @@ async def test_another_model_is_spared_what_only_claude_takes() -> None:
     ]
     async with OpenRouterFake([[reasoning("hm"), tool_call("Later", {})]], key=KEY) as fake:
         async with OpenRouter(fake.base_url, KEY) as host:
-            profile = msgspec.structs.replace(profile_of(route, None), images=False)
+            profile = msgspec.structs.replace(profile_of(route, None, Settings()), images=False)
             replier = NativeReplier(host=host, route=route, profile=profile, limits=Limits())
             message = fold(frames_of(await bursts_of(replier, ask_for(messages=history, tools=tools))))
         assert [ask.status for ask in fake.asks] == [200]
