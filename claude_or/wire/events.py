@@ -298,7 +298,7 @@ class FoldError(Exception):
 def fold(frames: Iterable[Frame]) -> dict[str, Any]:
     """The message that a stream tells, as the API would have answered without streaming.
 
-    Works on any legal stream, ours or one that was forwarded: unknown fields of blocks and usage are kept, unknown events
+    Works on any legal stream, ours or one that was forwarded: unknown deltas and unknown fields are kept, unknown events
     and events that are no JSON are passed over. Raises `FoldError`, also for a stream that breaks the grammar.
     """
     try:
@@ -321,7 +321,7 @@ def _fold(frames: Iterable[Frame]) -> dict[str, Any]:
                 message = dict(event["message"])
                 message["content"] = list[Any]()
             case "message_stop" if message is not None:
-                return message
+                return message | {name: value for name, value in event.items() if name != "type"}
             case str(kind) if message is not None:
                 _fold_into(message, kind, event, pieces)
             case _:
@@ -343,17 +343,28 @@ def _fold_into(message: dict[str, Any], kind: str, event: dict[str, Any], pieces
                 pieces[event["index"]].append(delta[field])
             elif delta["type"] == "signature_delta":
                 content[event["index"]]["signature"] = delta["signature"]
-            elif delta["type"] == "citations_delta":
+            elif delta["type"] == "citations_delta" and "citation" in delta:
                 block = content[event["index"]]
                 block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+            else:
+                _join(content[event["index"]], delta)
         case "content_block_stop":
             _close_block(content[event["index"]], "".join(pieces.pop(event["index"], [])))
         case "message_delta":
+            message.update({name: value for name, value in event.items() if name not in {"type", "delta", "usage"}})
             message.update(event["delta"])
             known = {name: value for name, value in event.get("usage", {}).items() if value is not None}
             message["usage"] = {**message.get("usage", {}), **known}
         case _:
             pass
+
+
+def _join(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    """A delta of a kind that is not known here: its fields are the block's, texts one behind the other."""
+    for name, value in delta.items():
+        if name != "type":
+            known = block.get(name)
+            block[name] = known + value if isinstance(known, str) and isinstance(value, str) else value
 
 
 _DELTA_FIELD = {
@@ -369,7 +380,7 @@ def _close_block(block: dict[str, Any], text: str) -> None:
             block["text"] += text
         case "thinking":
             block["thinking"] += text
-        case "tool_use" | "server_tool_use" if text:
+        case "tool_use" | "server_tool_use" | "mcp_tool_use" if text:
             # Only an answer that hit its length limit ends inside arguments; half of them must never be run.
             arguments = _loads(text.encode())
             block["input"] = arguments if isinstance(arguments, dict) else {}

@@ -23,7 +23,7 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +38,12 @@ ROUNDS = 7
 CONCURRENT = 32
 
 
-def small(kind: str = "small") -> dict[str, Any]:
+def small(kind: str = "small", model: str = MODEL) -> dict[str, Any]:
     """A request without history; the host answers by the word in it."""
-    return {"model": MODEL, "max_tokens": 4000, "stream": True, "messages": [{"role": "user", "content": kind}]}
+    return {"model": model, "max_tokens": 4000, "stream": True, "messages": [{"role": "user", "content": kind}]}
 
 
-def large() -> dict[str, Any]:
+def large(model: str = MODEL) -> dict[str, Any]:
     """600 KB: forty tools with real schemas, and a history of tool calls."""
     fields = {f"field_{n}": {"type": "string", "description": "What it is for. " * 8} for n in range(12)}
     tools = [
@@ -60,15 +60,19 @@ def large() -> dict[str, Any]:
         result = {"type": "tool_result", "tool_use_id": f"toolu_{n}", "content": "A line of a file. " * 210}
         messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
     messages[-1]["content"].append({"type": "text", "text": "small"})
-    return {**small(), "messages": messages, "tools": tools}
+    return {**small(model=model), "messages": messages, "tools": tools}
 
 
 # Servers
 
 
-async def host(sock: socket.socket, deltas: int) -> None:
-    """Answers `small` with three chunks, `text` and `arguments` with many; one write each, as a model speaks."""
-    whole = {"small": text_stream(3), "text": text_stream(deltas), "arguments": argument_stream(deltas)}
+def streams(deltas: int) -> dict[str, bytes]:
+    """Three chunks for `small`, many for `text` and `arguments`."""
+    return {"small": text_stream(3), "text": text_stream(deltas), "arguments": argument_stream(deltas)}
+
+
+async def host(sock: socket.socket, whole: Mapping[str, bytes]) -> None:
+    """Answers each kind with its stream; one write an event, as a model speaks."""
     answers = {kind: [event + b"\n\n" for event in data.split(b"\n\n")[:-1]] for kind, data in whole.items()}
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -102,7 +106,7 @@ async def passing(sock: socket.socket, upstream: str) -> None:
         await _serve(handle, sock)
 
 
-async def chat(sock: socket.socket, upstream: str, profiled: bool) -> None:
+async def gateway(sock: socket.socket, upstream: str, profiled: bool) -> None:
     """The real application on its real chain."""
     from claude_or.config.schema import Models, Settings
     from claude_or.proxy.app import make_app, serving
@@ -219,12 +223,12 @@ async def clients() -> AsyncGenerator[aiohttp.ClientSession]:
         yield client
 
 
-async def measure(columns: list[Column], deltas: int) -> None:
+async def measure(columns: list[Column], deltas: int, model: str = MODEL) -> None:
     """All rows, printed as they are known."""
     names = "".join(f"{column.name:>16}" for column in columns)
     print(f"{'':38}{names}")
-    bodies = {kind: msgspec.json.encode(small(kind)) for kind in ("small", "text", "arguments")}
-    bodies["large"] = msgspec.json.encode(large())
+    bodies = {kind: msgspec.json.encode(small(kind, model)) for kind in ("small", "text", "arguments")}
+    bodies["large"] = msgspec.json.encode(large(model))
     async with clients() as client:
         for column in columns:
             for body in bodies.values():
@@ -306,12 +310,12 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="profile the chat path (its figures are then worthless)")
     said = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        port, pid = stack.enter_context(child(lambda sock: host(sock, said.deltas)))
+        port, pid = stack.enter_context(child(lambda sock: host(sock, streams(said.deltas))))
         base = f"http://127.0.0.1:{port}/v1"
         columns = [Column("direct", f"http://127.0.0.1:{port}", pid)]
         kinds: list[tuple[str, Callable[[socket.socket], Awaitable[None]]]] = [
             ("pass-through", lambda sock: passing(sock, base)),
-            ("chat path", lambda sock: chat(sock, base, said.profile)),
+            ("chat path", lambda sock: gateway(sock, base, said.profile)),
         ]
         if said.litellm:
             if importlib.util.find_spec("litellm") is None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.listing import GPT, SONNET
 from tests.fakes.openrouter import Ask, script
-from tests.fakes.replies import Reply, reasoning, text, tool_call
+from tests.fakes.replies import Reply, encrypted, reasoning, text, tool_call
 from tests.fakes.skin import SEARCH_RESULTS, searched
 from tests.support.lab import Lab
 
@@ -116,6 +116,32 @@ async def test_a_web_search_is_the_hosts_and_its_answer_reaches_the_client(claud
     assert SEARCH_RESULTS[0]["url"] in told
     assert "They have stripes." in told
     assert "Did 0 searches" not in told
+
+
+async def test_another_model_runs_natively_where_the_configuration_says_so(lab: Lab) -> None:
+    path = str(lab.project / "a.txt")
+    (lab.project / "a.txt").write_text("something to read\n")
+    lab.configure(f"paths: {{'{GPT}': native}}\n")
+    lab.extra |= {"BIG_MODEL": GPT, "SMALL_MODEL": GPT}
+    sealed = encrypted("gAAAA-opaque", style="openai-responses-v1", detail_id="rs_1")
+    lab.host.script(
+        script(
+            [sealed, tool_call("ToolSearch", {"query": "select:CronList", "max_results": 3})],
+            tool_call("CronList", {}),
+            tool_call("Read", {"file_path": path}),
+            [reasoning("So."), text("All read.")],
+        )
+    )
+    done = await lab.ask("go")
+    assert (done.code, done.result["result"]) == (0, "All read."), done.stderr
+    assert {ask.path for ask in lab.host.asks} == {"/messages"}
+    first, second, *_, last = lab.host.asks
+    assert "CronList" not in first.tools
+    assert "CronList" in second.tools
+    assert b'"tool_reference"' not in last.raw
+    assert b"defer_loading" not in last.raw
+    (kept,) = blocks(last, "redacted_thinking")
+    assert kept["data"].startswith("openrouter.reasoning:")
 
 
 async def test_a_session_goes_from_native_to_chat_and_back(lab: Lab) -> None:

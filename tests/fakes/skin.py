@@ -166,10 +166,14 @@ def _event(name: str, payload: Json) -> bytes:
 def messages_refusal(body: Json, entry: Json) -> Reply | None:
     """What the skin refuses, as it was reported of it; None for a request it takes.
 
-    Deferred tools and references to them on models of others, schemas without a type, the same tool twice, empty content,
-    pictures for models without vision, and for Claude thinking that it did not sign.
+    Deferred tools and references to them on models of others, schemas without a type, empty content, pictures for models without
+    vision, thinking for models that do not reason, what Gemini cannot read, and for Claude thinking that it did not sign.
     """
     own = str(entry["id"]).lstrip("~").startswith("anthropic/")
+    if "thinking" in body and "reasoning" not in entry["supported_parameters"]:
+        return error(400, "This model does not support thinking")
+    if str(entry["id"]).startswith("google/") and (refusal := _gemini_refusal(body)):
+        return refusal
     for index, tool in enumerate(body.get("tools") or []):
         if tool.get("defer_loading") and not own:
             return error(400, "Deferred custom tools are only supported on Anthropic models")
@@ -184,6 +188,26 @@ def messages_refusal(body: Json, entry: Json) -> Reply | None:
             if refusal := _block_refusal(block, f"messages.{i}.content.{j}", entry, own=own):
                 return refusal
     return None
+
+
+def _gemini_refusal(body: Json) -> Reply | None:
+    # The real one answers adaptive thinking with an empty turn; a refusal is easier to see.
+    if "thinking" in body or "effort" in (body.get("output_config") or {}):
+        return error(400, "Thinking config is not supported")
+    for tool in body.get("tools") or []:
+        if _bare_array(tool.get("input_schema")):
+            return error(400, f"{tool['name']}: properties: items: missing field")
+    return None
+
+
+def _bare_array(schema: object) -> bool:
+    match schema:
+        case dict():
+            return (schema.get("type") == "array" and "items" not in schema) or any(map(_bare_array, schema.values()))
+        case list():
+            return any(map(_bare_array, schema))
+        case _:
+            return False
 
 
 def _block_refusal(block: Json, place: str, entry: Json, *, own: bool) -> Reply | None:

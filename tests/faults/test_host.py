@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.faults import FAULTS, SECRET, WORDS, Fault
 from tests.fakes.openrouter import OpenRouterFake
-from tests.proxy.gateway import Door, gateway, prompt
+from tests.proxy.gateway import MODEL, Door, gateway, prompt
 
 CALLS = {"whole": 1, "refused": 1, "repeated": 3, "broken": 1}
 
@@ -20,8 +20,8 @@ async def play(name: str, *, stream: bool) -> None:
         assert door.house.open_requests == 0
 
 
-async def judge(door: Door, fault: Fault, *, stream: bool) -> None:
-    answered = await door.post(prompt(stream=stream))
+async def judge(door: Door, fault: Fault, *, stream: bool, model: str = MODEL) -> None:
+    answered = await door.post(prompt(stream=stream, model=model))
     assert SECRET.encode() not in answered.body
     assert b"Traceback" not in answered.body
     if fault.told == "whole":

@@ -470,7 +470,14 @@ JSON = st.recursive(
 )
 INDEX = st.integers(-1, 3)
 KINDS = st.sampled_from(["text", "thinking", "tool_use", "redacted_thinking", "novelty", "", None])
-DELTA_KINDS = st.sampled_from(["text_delta", "thinking_delta", "signature_delta", "input_json_delta", "novelty_delta"])
+DELTA_KINDS = st.sampled_from([
+    "text_delta",
+    "thinking_delta",
+    "signature_delta",
+    "input_json_delta",
+    "novelty_delta",
+    "citations_delta",
+])
 FIELD_NAMES = st.sampled_from(["text", "thinking", "signature", "partial_json"])
 EVENTS = st.sampled_from(["message_start", "content_block_start", "message_delta", "error", "content_block_stop"])
 PARTS = st.sampled_from(["index", "delta", "usage", "message", "error", "content_block"])

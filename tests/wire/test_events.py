@@ -34,6 +34,7 @@ from claude_or.wire.events import (
     encode,
     error_frame,
     fold,
+    frame_of,
 )
 from claude_or.wire.sse import COMMENT, Frame, SseDecoder
 
@@ -290,3 +291,29 @@ def test_an_error_event_ends_the_fold_in_its_failure(error: Any, kind: str, stat
 def test_a_stream_against_the_grammar_does_not_fold(bodies: list[dict[str, Any]]) -> None:
     with pytest.raises(FoldError):
         fold(map(frame, bodies))
+
+
+def test_folding_keeps_what_it_does_not_know() -> None:
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "gen-1", "content": [], "usage": {"input_tokens": 3}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "compaction", "content": None}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", "content": "What "}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", "content": "was."}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "mcp_tool_use", "id": "m", "input": {}}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": '{"a":1}'}},
+        {"type": "content_block_stop", "index": 1},
+        {"type": "message_delta", "delta": {"stop_reason": "compaction"}, "context_management": {"applied_edits": []}},
+        {"type": "message_stop", "openrouter_metadata": {"region": "eu"}},
+    ]
+    assert fold([frame_of(event) for event in events]) == {
+        "id": "gen-1",
+        "content": [
+            {"type": "compaction", "content": "What was."},
+            {"type": "mcp_tool_use", "id": "m", "input": {"a": 1}},
+        ],
+        "usage": {"input_tokens": 3},
+        "stop_reason": "compaction",
+        "context_management": {"applied_edits": []},
+        "openrouter_metadata": {"region": "eu"},
+    }
