@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from claude_or.log import get_log, keep_secret
 from claude_or.mcp.health import Get, get_status
 from claude_or.mcp.launch import McpLaunch
-from claude_or.mcp.relay import Relay
+from claude_or.mcp.relay import HOLD, Relay
 from claude_or.mcp.server import McpServer
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Fleet:
         guard: Callable[[str], None],
         log_folder: str,
         get: Get = get_status,
+        hold: float = HOLD,
     ) -> None:
         self._tokens = dict(tokens)
         self.secrets = (*tokens.values(), *(secret for launch in launches for secret in launch.secrets))
@@ -58,7 +59,7 @@ class Fleet:
         }
         self.troubles: list[str] = []
         """At the end: which servers did not work, and why, one line each."""
-        self._relay = Relay(self.servers)
+        self._relay = Relay(self.servers, hold)
 
     async def __aenter__(self) -> Self:
         for server in self.servers.values():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -315,6 +316,7 @@ class Link:
         messages = parse(data)
         if not messages and data.strip():
             self.garbage += 1
+            self._fail_garbled(data)
             if self.garbage == 1:
                 _log.warning("an MCP server writes to stdout what is no message", server=self.launch.name)
         for message in messages:
@@ -324,6 +326,13 @@ class Link:
                 self.questions.take(message)
             else:
                 self._take_notification(message)
+
+    def _fail_garbled(self, data: bytes) -> None:
+        """What was meant as an answer but is no JSON (`NaN` in it, say) ends its request: no other answer will come."""
+        id_ = re.search(rb'"id"\s*:\s*(\d+)\s*[,}]', data[:200] + data[-200:]) if b'"jsonrpc"' in data else None
+        exchange = self._pending.pop(int(id_[1]), None) if id_ else None
+        if exchange is not None:
+            exchange.fail(CALL_LOST, f"MCP server {self.launch.name} sent an answer that is not valid JSON")
 
     def _take_response(self, message: Message) -> None:
         number = number_of(message.id) or 0

@@ -26,13 +26,16 @@ STATELESS_FROM: Final = "2026-"
 """Versions of the protocol from here on have no sessions; they sort as text."""
 BODY_LIMIT: Final = LINE_LIMIT
 BODY_SECONDS: Final = 60.0
+HOLD: Final = 40.0
+"""Seconds; the client cuts a plain answer off after 60."""
 
 
 class Relay:
-    """The handlers for these servers."""
+    """The handlers for these servers. `hold` is how long an `initialize` is held before its answer becomes a stream."""
 
-    def __init__(self, servers: Mapping[str, McpServer]) -> None:
+    def __init__(self, servers: Mapping[str, McpServer], hold: float = HOLD) -> None:
         self._servers = servers
+        self._hold = hold
 
     def routes(self) -> list[web.RouteDef]:
         """What is served."""
@@ -69,17 +72,24 @@ class Relay:
         return await _answered(request, server, exchange)
 
     async def _initialize(self, request: web.Request, server: McpServer, message: Message) -> web.StreamResponse:
-        """Held until the server answers, without a stream: the client's own limit for it is short."""
+        """Held until the server answers: without a stream as long as that is safe, so that a failure leaves no session."""
         exchange = Exchange(message, None)
         server.link.request(exchange)
+        sessions = server.link.sessions
         try:
-            answer = b"".join(await exchange.outbox.take())
+            try:
+                async with asyncio.timeout(self._hold):
+                    answer = b"".join(await exchange.outbox.take())
+            except TimeoutError:
+                headers = {SESSION_HEADER: sessions.open().id}
+                every = server.launch.call_keepalive
+                return await stream(request, exchange.outbox, comment_every=every, headers=headers)
         finally:
             if not exchange.done:
                 server.link.drop(exchange)
         if not parse(answer) or parse(answer)[0].failed:
             return json_response(answer)
-        return json_response(answer, headers={SESSION_HEADER: server.link.sessions.open().id})
+        return json_response(answer, headers={SESSION_HEADER: sessions.open().id})
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         server = self._server(request)

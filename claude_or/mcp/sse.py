@@ -39,10 +39,16 @@ async def respond(request: web.Request, outbox: Outbox, *, comment_every: float)
 
 
 async def stream(
-    request: web.Request, outbox: Outbox, *, comment_every: float, first: list[bytes] | None = None
+    request: web.Request,
+    outbox: Outbox,
+    *,
+    comment_every: float,
+    first: list[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Send everything as events, from the start. Raises `ConnectionError` when the client is gone."""
-    response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-cache"})
+    about = {"content-type": "text/event-stream", "cache-control": "no-cache", **(headers or {})}
+    response = web.StreamResponse(headers=about)
     await response.prepare(request)
     await response.write(b"".join(map(event, first)) if first else COMMENT)
     while True:

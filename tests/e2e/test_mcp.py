@@ -158,6 +158,17 @@ async def test_a_call_that_is_silent_for_80_seconds_is_answered(lab: Lab) -> Non
     assert done.seconds > 80
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+async def test_a_server_that_may_take_more_than_a_minute_is_waited_for(lab: Lab) -> None:
+    slow = {"type": "command", "command": list(fake_command("--slow-start", "65")), "start_timeout": 90}
+    configure(lab.home, fake=slow)
+    lab.host.script(script([tool_call(ECHO, {"text": "at last"})], text("Done.")))
+    done = await lab.ask("use the tool", timeout=150)
+
+    assert given(done.tool_results[0]) == "at last"
+
+
 @asynccontextmanager
 async def running(lab: Lab, told: Path, forks: Path) -> AsyncGenerator[Process]:
     """A session in the middle of an answer, with two servers that ignore TERM and the end of their input, and fork."""

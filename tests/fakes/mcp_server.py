@@ -3,13 +3,14 @@
 
 Tools: `echo {text}` · `add {name}` a tool more, announced · `progress {steps}` · `say_log` · `roots` `form` `sample` ask the client ·
 `sleep {seconds}` silent · `die` by SIGKILL · `leave {code}` · `garbage` on stdout first · `big {bytes}` · `environ` · `pid` ·
-`deaf` never answers · `cancelled` the ids that were cancelled · `seen` the methods that came.
+`nan` gives what JSON cannot hold · `deaf` never answers · `cancelled` the ids that were cancelled · `seen` the methods that came.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ["echo", "add", "progress", "say_log", "roots", "form", "sample", "sleep", "die", "leave", "garbage", "big"]
-MORE = ["environ", "pid", "deaf", "cancelled", "seen", "stop_reading"]
+MORE = ["environ", "pid", "deaf", "cancelled", "seen", "stop_reading", "nan"]
 
 
 class Server:
@@ -91,6 +92,8 @@ class Server:
             case "garbage":
                 with self.lock:
                     sys.stdout.write("this is no message\n{'nor': this}\n\n")
+            case "nan":
+                return math.nan
             case "big":
                 return "x" * given["bytes"]
             case "environ":

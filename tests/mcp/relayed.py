@@ -27,6 +27,7 @@ from mcp.client.streamable_http import streamable_http_client
 from claude_or.mcp.fleet import Fleet
 from claude_or.mcp.health import Get, get_status
 from claude_or.mcp.launch import McpHealth, McpLaunch
+from claude_or.mcp.relay import HOLD
 from claude_or.mcp.server import McpServer
 from tests.proxy.gateway import CONTROL, Door, gateway
 
@@ -162,7 +163,12 @@ def text_in(response: Any) -> str:
 
 @asynccontextmanager
 async def relayed(
-    folder: Path, *options: str, launches: list[McpLaunch] | None = None, get: Get = get_status, **more: Any
+    folder: Path,
+    *options: str,
+    launches: list[McpLaunch] | None = None,
+    get: Get = get_status,
+    hold: float = HOLD,
+    **more: Any,
 ) -> AsyncGenerator[Relayed]:
     """A door before one fake server with these options, or before `launches`."""
     launches = launches or [launch_of(folder, *options, **more)]
@@ -174,6 +180,7 @@ async def relayed(
         guard=guarded.append,
         log_folder=str(folder / "logs" / "mcp"),
         get=get,
+        hold=hold,
     )
     async with gateway(None, servers=fleet) as door, fleet:
         yield Relayed(door, fleet, guarded)

@@ -241,6 +241,24 @@ async def test_output_that_is_no_message_is_passed_over(tmp_path: Path) -> None:
         assert there.server.link.garbage == 2
 
 
+async def test_an_answer_that_is_no_json_ends_its_call(tmp_path: Path) -> None:
+    async with relayed(tmp_path) as there:
+        sid = await there.session()
+        answer = await there.call(sid, "nan")
+        assert "not valid JSON" in answer["error"]["message"]
+        assert not there.server.link.busy
+
+
+async def test_a_long_initialize_becomes_a_stream(tmp_path: Path) -> None:
+    async with relayed(tmp_path, "--slow-start", "1", hold=0.2, call_keepalive=0.2) as there:
+        async with there.open(initialize()) as answer:
+            assert answer.content_type == "text/event-stream"
+            sid = answer.headers["mcp-session-id"]
+            (message,) = messages_in(await answer.read())
+        assert message["result"]["serverInfo"]["name"] == "fake"
+        assert text_in(await there.call(sid, "echo", text="x")) == "x"
+
+
 class TestTheDoor:
     """Who comes in, and with what."""
 
