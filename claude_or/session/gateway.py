@@ -104,7 +104,10 @@ class Gateway:
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
         self._listing: asyncio.Task[None] | None = None
-        self.house = House(
+        self.house = self._house(token, control_token, on_fatal)
+
+    def _house(self, token: str, control_token: str, on_fatal: Callable[[BaseException], None]) -> House:
+        return House(
             token=token,
             control_token=control_token,
             settings=lambda: self.settings,
@@ -113,7 +116,7 @@ class Gateway:
             tally=self.tally,
             scales=self._scales,
             on_fatal=on_fatal,
-            servers=fleet,
+            servers=self.fleet,
             status=self._status,
             before_request=self._follow_config,
             budget=self.books.budget,
