@@ -45,6 +45,7 @@ async def answer_messages(request: web.Request, house: House, request_id: str) -
             model=ask.request.model,
             role=ask.plan.role,
             slug=ask.plan.routes[0].slug,
+            path=ask.plan.routes[0].path,
             reason=ask.plan.reason,
             stream=ask.request.stream,
             messages=len(ask.request.messages),

@@ -72,7 +72,17 @@ def test_models_prints_json_for_programs(world: dict[str, str]) -> None:
     told: dict[str, Any] = json.loads(text)
     assert (code, told["version"], told["command"]) == (0, 1, "models")
     assert {role["role"]: role["origin"]["where"] for role in told["data"]["roles"]}["haiku"] == "--small"
+    paths = {role["role"]: (role["path"], role["path_reason"]) for role in told["data"]["roles"]}
+    assert paths["haiku"] == ("chat", "translated by claude-or")
+    assert paths["opus"] == ("native", "models of anthropic speak the Messages API themselves")
     assert KEY not in text
+
+
+def test_what_is_no_path_is_told_with_its_line(world: dict[str, str]) -> None:
+    write_config(world, 'paths:\n  "z-ai/*": natively\n')
+    with pytest.raises(ClaudeOrError) as told:
+        run(["models"])
+    assert "z-ai/*" in f"{told.value.message} {told.value.hint}"
 
 
 def test_a_wrong_configuration_is_raised_for_people_and_told_in_json(world: dict[str, str]) -> None:
