@@ -138,6 +138,20 @@ class TestAServerThatDies:
             answer = await there.call(sid, "any")
             assert "closed its output during this call" in answer["error"]["message"]
 
+    async def test_many_lives_leave_no_descriptor_and_no_task(self, tmp_path: Path) -> None:
+        async with relayed(tmp_path, max_restarts=100) as there:
+            sid = await there.session()
+            await there.call(sid, "die")
+            assert text_in(await there.call(sid, "echo", text="x")) == "x"
+            before = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+            for _ in range(6):
+                await there.server.restart()
+            for _ in range(4):
+                await there.call(sid, "die")
+                there.server.restarts.forget()
+                assert text_in(await there.call(sid, "echo", text="x")) == "x"
+            assert (len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())) == before
+
 
 class TestAServerThatDoesNotStart:
     """Others are not touched; the reason reaches who needs it."""
