@@ -21,6 +21,8 @@ from claude_or.config.load import Loaded, Overrides, load, user_file
 from claude_or.config.schema import Settings
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.names import roles
+from claude_or.session.conflicts import conflicts
+from claude_or.session.versions import NEWEST, remark_on
 from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog
 from claude_or.upstream.probe import probing
 
@@ -72,7 +74,7 @@ async def examine(around: Surroundings) -> Findings:
         checks.append(("host", check_host(around, loaded, key, key_trouble)))
         checks.append(("models", check_models(around, loaded, key)))
     results = await asyncio.gather(*(_bounded(name, check, key) for name, check in checks))
-    return [*config_findings, *(finding for found in results for finding in found)]
+    return [*config_findings, *check_settings(around), *(finding for found in results for finding in found)]
 
 
 async def _settled(findings: Findings) -> Findings:
@@ -132,7 +134,25 @@ async def check_claude(around: Surroundings, loaded: Loaded | None) -> Findings:
     if code != 0 or not version[:1].isdigit():
         text = f"{short(path, around.environ)} --version said nothing like a version (exit code {code})"
         return [Finding("error", "claude", text, output[:200], INSTALL_HINT)]
-    return [Finding("ok", "claude", f"Claude Code {version} at {short(path, around.environ)}")]
+    found = [Finding("ok", "claude", f"Claude Code {version} at {short(path, around.environ)}")]
+    if remark := remark_on(version):
+        fix = f"It may well work; if it does not, `claude-or install-claude --version {NEWEST}` fetches a tested one."
+        found.append(Finding("warn", "claude", remark, "", fix))
+    return found
+
+
+def check_settings(around: Surroundings) -> Findings:
+    """Which settings of Claude Code want something else than a session, and which of them would have their way."""
+    found = conflicts(around.environ, around.cwd)
+    if not found:
+        return [Finding("ok", "settings", "nothing in Claude Code's own settings contradicts a session")]
+    fix = "Ask whoever manages this machine to take it out; claude-or cannot overrule it."
+    return [
+        Finding("warn", "settings", str(conflict), "", fix)
+        if conflict.wins
+        else Finding("note", "settings", str(conflict))
+        for conflict in found
+    ]
 
 
 async def _output_of(command: Sequence[str], environ: Mapping[str, str]) -> tuple[str, int]:

@@ -49,8 +49,8 @@ async def _nothing_before() -> None:
     pass
 
 
-def _ignore(error: BaseException) -> None:
-    del error
+def _ignore(told: object) -> None:
+    del told
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,6 +70,8 @@ class House:
     tally: Tally = field(default_factory=Tally)
     scales: Scales = field(default_factory=Scales)
     on_fatal: Callable[[BaseException], None] = _ignore
+    meet: Callable[[str], None] = _ignore
+    """Is told what each client that asks a model says it is (`User-Agent`)."""
     status: Callable[[], dict[str, Any]] = _nothing_more
     before_request: Callable[[], Awaitable[None]] = _nothing_before
     """Awaited before a request's name is looked up: a changed configuration applies to it."""

@@ -38,6 +38,7 @@ _log = get_log("proxy")
 async def answer_messages(request: web.Request, house: House, request_id: str) -> web.StreamResponse:
     """Answer one request. Raises `Refused`, `ReplyFailed`."""
     ask = await read_ask(request, house, request_id)
+    house.meet(request.headers.get("user-agent", ""))
     started = house.clock()
     with bound(session=ask.session_id, agent=ask.agent_id):
         _log.info(

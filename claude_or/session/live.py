@@ -23,6 +23,7 @@ from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
 from claude_or.session.arguments import prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
+from claude_or.session.lookout import Lookout
 from claude_or.session.plan import loaded_as
 from claude_or.session.reload import ConfigWatch
 from claude_or.session.runfolder import STATUS_FILE
@@ -65,6 +66,8 @@ async def _live(session: Session) -> None:
         # It came, and was passed on, while this was being loaded.
         start_grace(0)
     gate = _gateway(session, give_up)
+    lookout = Lookout(session.environ, os.getcwd())
+    gate.house.meet = lookout.meet
     try:
         async with asyncio.timeout(SERVICE_LIMIT):
             await gate.__aenter__()
@@ -74,9 +77,11 @@ async def _live(session: Session) -> None:
             hint="The machine may be overloaded; try again. `claude-or doctor` checks the set-up.",
             exit_code=EXIT_PROXY,
         ) from None
+    looking = asyncio.create_task(lookout.look())
     try:
         await asyncio.wait({child, fatal}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        looking.cancel()
         await gate.__aexit__(None, None, None)
     if not child.done():
         raise ClaudeOrError(
@@ -84,7 +89,7 @@ async def _live(session: Session) -> None:
             hint=f"The session was ended. Its log is {gate.log_path or 'not written'}.",
             exit_code=EXIT_PROXY,
         )
-    _sum_up(session, gate)
+    _sum_up(session, gate, lookout)
 
 
 def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gateway:
@@ -146,17 +151,19 @@ def ledger_path(environ: Mapping[str, str]) -> str:
     return os.path.join(data_folder(environ), "ledger.sqlite")
 
 
-def _sum_up(session: Session, gate: Gateway) -> None:
+def _sum_up(session: Session, gate: Gateway, lookout: Lookout) -> None:
     seconds = time.monotonic() - session.started
     code = exit_code_of(session.status or 0)
     if gate.books.budget.refused and code and prints(session.arguments.theirs):
         # A script must be able to tell a spent budget from any other failure.
         code = session.exit_code = EXIT_BUDGET
-    if not gate.house.served and not gate.house.open_requests and prints(session.arguments.theirs) and code == 0:
+    astray = not gate.house.served and not gate.house.open_requests and prints(session.arguments.theirs) and code == 0
+    if astray:
         session.warning = (
             "claude-or: no request reached the proxy, so claude may have used another host; "
             "`claude-or doctor` looks for settings that lead it astray\n"
         )
+    session.warning += "".join(f"claude-or: {line}\n" for line in lookout.told(astray=astray))
     if gate.fleet is not None:
         session.warning += "".join(f"claude-or: {trouble}\n" for trouble in gate.fleet.troubles)
     session.summary = summary_line(

@@ -14,6 +14,7 @@ from claude_or.cli.doctor import Surroundings, doctor
 from claude_or.cli.result import CommandResult, Finding
 from claude_or.config.load import Overrides
 from claude_or.errors import EXIT_CLAUDE_MISSING, ClaudeOrError
+from claude_or.session.conflicts import Conflict
 from tests.cli.conftest import KEY, write_config
 from tests.cli.host import Host, usual_key
 
@@ -56,11 +57,59 @@ def only(result: CommandResult, level: str) -> Finding:
 
 def test_a_good_world_has_only_good_findings(examine: Examine, tmp_path: Path) -> None:
     result = examine()
-    assert {finding.check for finding in result.findings} == {"config", "claude", "key", "host", "listing", "models"}
+    assert {finding.check for finding in result.findings} == {
+        "config",
+        "settings",
+        "claude",
+        "key",
+        "host",
+        "listing",
+        "models",
+    }
     assert {finding.level for finding in result.findings} <= {"ok", "note"}
     assert of(result, "claude") == [("ok", f"Claude Code 2.1.330 at {tmp_path}/claude")]
     assert of(result, "key") == [("ok", "sk-or-v1-…def from OPENROUTER_API_KEY, accepted; no limit of its own")]
     assert (result.exit_code, result.summary, result.data) == (0, "No problems.", {"errors": 0, "warnings": 0})
+
+
+def test_settings_that_contradict_a_session_are_named(examine: Examine, environ: dict[str, str], cwd: str) -> None:
+    place = Path(cwd) / ".claude"
+    place.mkdir()
+    (place / "settings.local.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "https://elsewhere.example"}}')
+    environ["CLAUDE_CONFIG_DIR"] = str(place / "mine")
+    (place / "mine").mkdir()
+    (place / "mine" / "settings.json").write_text('{"apiKeyHelper": "cat /secret"}')
+
+    result = examine()
+
+    assert of(result, "settings") == [
+        ("note", f"apiKeyHelper in {place}/mine/settings.json (user) is overruled for the session"),
+        ("note", f"env.ANTHROPIC_BASE_URL in {place}/settings.local.json (local) is overruled for the session"),
+    ]
+    assert result.exit_code == 0
+
+
+def test_what_an_administrator_enforces_is_a_warning(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enforced = Conflict("managed", "/etc/m.json", "env.ANTHROPIC_BASE_URL", wins=True)
+    monkeypatch.setattr(command, "conflicts", lambda *_: [enforced])
+
+    finding = only(examine(), "warn")
+
+    assert (
+        finding.text
+        == "env.ANTHROPIC_BASE_URL in /etc/m.json (managed) outranks claude-or and may lead requests elsewhere"
+    )
+    assert "manages this machine" in finding.fix
+
+
+@pytest.mark.parametrize(("version", "word"), [("1.0.3", "older"), ("99.1.0", "newer")])
+def test_a_claude_that_was_not_tested_is_a_warning(examine: Examine, version: str, word: str) -> None:
+    finding = only(examine(claude=f"echo '{version} (Claude Code)'"), "warn")
+
+    assert finding.text.startswith(f"Claude Code {version} is {word} than what claude-or was tested with")
+    assert "claude-or install-claude --version" in finding.fix
 
 
 def test_no_claude(examine: Examine) -> None:
