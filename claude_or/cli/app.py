@@ -112,6 +112,10 @@ def root(
     ] = None,
     config: Annotated[str | None, _session_option("--config", "Read this instead of your config.yaml.", "FILE")] = None,
     budget: Annotated[str | None, _session_option("--budget", "Most that this session may spend.", "DOLLARS")] = None,
+    mcp: Annotated[
+        list[str] | None, _session_option("--mcp", "MCP servers from this file, too; may stand several times.", "FILE")
+    ] = None,
+    trust_mcp: Annotated[bool, _session_option("--trust-mcp", "Start the project's MCP servers unasked.")] = False,
     log_level: Annotated[
         str | None,
         _session_option("--log-level", "How much goes to the log file: debug, info, warning, error.", "LEVEL"),
@@ -129,7 +133,7 @@ def root(
     ] = False,
 ) -> None:
     """Show the help: a session never comes here."""
-    del big, small, profile, config, budget, log_level, dry_run, quiet, install_claude, summary_json
+    del big, small, profile, config, budget, mcp, trust_mcp, log_level, dry_run, quiet, install_claude, summary_json
     if version:
         typer.echo(f"claude-or {__version__}")
     elif context.invoked_subcommand is None:

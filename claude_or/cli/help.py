@@ -19,6 +19,8 @@ Our options (they stand first; `--` ends them)
   --profile NAME        a set of models from the configuration
   --config FILE         read this instead of your config.yaml
   --budget DOLLARS      most that this session may spend
+  --mcp FILE            MCP servers from this file, too; may stand twice
+  --trust-mcp           start the project's own MCP servers without asking
   --log-level LEVEL     debug, info, warning or error
   --dry-run             show what claude would be started with, and stop
   --quiet               no summary line at the end

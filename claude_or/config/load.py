@@ -163,6 +163,8 @@ class _Merge:
 
         document = read_document(text)
         values = without_empty_sections(document.values)
+        if layer == "project":
+            values.pop("servers", None)  # MCP servers: `mcp/sources.py` reads them, with rules of their own
         problems = (
             list(document.problems) or type_problems(values) or rule_problems(values, is_project=layer == "project")
         )

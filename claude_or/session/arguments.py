@@ -13,10 +13,12 @@ TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-VALUED = ("--big", "--small", "--config", "--profile", "--log-level", "--summary-json", "--budget")
+VALUED = ("--big", "--small", "--config", "--profile", "--log-level", "--summary-json", "--budget", "--mcp")
 """Our options that take a value."""
-SWITCHES = ("--dry-run", "--quiet", "--install-claude")
+SWITCHES = ("--dry-run", "--quiet", "--install-claude", "--trust-mcp")
 """Our options that take none."""
+REPEATED = ("--mcp",)
+"""Those of them that may stand several times: their values are kept line by line."""
 
 DEMO = "demo"
 """The one command of ours that is a session: what follows it is split like a session's."""
@@ -118,7 +120,7 @@ def _leading(rest: list[str]) -> tuple[dict[str, str], list[str], bool]:
                 raise ClaudeOrError(
                     f"{name} needs a value", hint=f"Write {name} VALUE or {name}=VALUE.", exit_code=EXIT_USAGE
                 )
-            ours[name] = value
+            ours[name] = f"{ours[name]}\n{value}" if name in REPEATED and name in ours else value
         else:
             break
         at += 1

@@ -121,8 +121,9 @@ def _servers(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str]) -> t
     """The MCP servers, in plain form and as they were found."""
     from claude_or.mcp.launch import setup_to_plain
     from claude_or.mcp.setup import find_setup
+    from claude_or.session.approval import asking
 
-    setup = find_setup(environ, cwd, ours)
+    setup = find_setup(environ, cwd, ours, asking())
     return setup_to_plain(setup), setup
 
 

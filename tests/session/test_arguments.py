@@ -10,6 +10,7 @@ from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.session.arguments import (
     MANAGEMENT,
     OUTLIVING,
+    REPEATED,
     SWITCHES,
     VALUED,
     misspelt,
@@ -112,7 +113,10 @@ def test_nothing_is_lost_and_the_order_is_kept(
         return  # refused, and said so
 
     assert found.theirs == theirs
-    assert found.ours == {name: "1" if value is None else value for name, value in options}
+    told: dict[str, str] = {}
+    for name, value in options:
+        told[name] = f"{told[name]}\n{value}" if name in REPEATED and name in told else value or "1"
+    assert found.ours == told
     assert found.kind in {"session", "passed"}
     assert (found.kind == "passed") == (not options and theirs[:1] != [] and theirs[0] in MANAGEMENT)
 

@@ -109,3 +109,39 @@ async def test_killed_at_any_moment_claude_or_leaves_no_server(world: World) -> 
         await running.process.wait()
     await until(lambda: not any(is_alive(pid) for pid in started(told_at)), "a server outlived claude-or", limit=5.0)
     assert len(started(told_at)) > 20
+
+
+async def test_servers_of_a_project_are_not_started_before_they_are_approved(world: World) -> None:
+    told_at = world.folder / "servers"
+    command = json.dumps(list(fake_command("--tell", str(told_at))))
+    (world.project / ".claude-or.yaml").write_text(f"servers:\n  theirs: {{command: {command}}}\n", encoding="utf-8")
+    done = await world.run(["ask"])
+
+    assert done.code == 0
+    assert not told_at.exists()
+    assert "MCP servers of this project are left out (theirs)" in done.err
+
+    done = await world.run(["ask"], args=("--trust-mcp", "-p", "hi"))
+    assert done.code == 0
+    assert len(started(told_at)) == 1
+    assert "left out" not in done.err
+    assert not any(is_alive(pid) for pid in started(told_at))
+
+
+async def test_files_may_be_named_on_the_command_line(world: World) -> None:
+    for name in ("one", "two"):
+        command = json.dumps(list(fake_command("--tell", str(world.folder / name))))
+        path = world.project / f"{name}.yaml"
+        path.write_text(f"servers:\n  {name}: {{command: {command}}}\n", encoding="utf-8")
+    done = await world.run(["ask"], args=("--mcp", "one.yaml", "--mcp=two.yaml", "-p", "hi"))
+
+    assert done.code == 0
+    assert [len(started(world.folder / name)) for name in ("one", "two")] == [1, 1]
+
+
+async def test_a_mistake_in_a_file_of_servers_stops_the_launch_with_the_fix(world: World) -> None:
+    configure(world.home, a={"type": "python", "command": "x", "python_version": 3.1})
+    done = await world.run(["ask"])
+
+    assert done.code == 78
+    assert "mcp_servers.yaml:4: servers.a.python_version: put the version in quotes" in done.err
