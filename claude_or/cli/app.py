@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from claude_or import __version__
-from claude_or.cli import app_money
+from claude_or.cli import app_models, app_money
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _EXAMPLES = (
     ("claude-or --resume", "go on where you stopped"),
     ("claude-or -- mcp list", "one of claude's own commands"),
     ("claude-or models", "which model has which role and price"),
+    ("claude-or models search coder", "look for others"),
     ("claude-or doctor", "is everything in order?"),
 )
 EXAMPLES = "[bold]Examples[/bold]\n" + "\n".join(f"{line:<39} [dim]{what}[/dim]" for line, what in _EXAMPLES)
@@ -138,26 +139,6 @@ def root(
         typer.echo(f"claude-or {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-@app.command(rich_help_panel=CHECKS, options_metavar="[OPTIONS]", cls=_Command)
-def models(
-    big: Big = None, small: Small = None, profile: Profile = None, config: Config = None, as_json: AsJson = False
-) -> None:
-    """Show which model has which role, who said so, its window and its price.
-
-    Works without network from the list of models kept last time.
-    """
-
-    def ask() -> CommandResult:
-        import os
-        import time
-
-        from claude_or.cli import models as command
-
-        return command.models(os.environ, os.getcwd(), _overrides(big, small, profile, config), time.time())
-
-    _answer("models", ask, as_json=as_json)
 
 
 @app.command(rich_help_panel=CHECKS, options_metavar="[OPTIONS]", cls=_Command)
@@ -283,6 +264,7 @@ def _answer(command: str, ask: Callable[[], CommandResult], *, as_json: bool) ->
     raise typer.Exit(show(result, as_json=as_json))
 
 
+app_models.register(app, _Command, _Group, _answer)
 app_money.register(app, _Command, _Group, _answer)
 
 

@@ -30,7 +30,8 @@ Our options (they stand first; `--` ends them)
   -V, --version         our version and claude's
 
 Commands
-  models                which model has which role, its window and its price
+  models                which model has which role, its window and its price;
+                        `models search TEXT`, `models show MODEL` find others
   doctor                check everything a session needs, and say how to mend it
   usage                 what was paid: by model, project, session, role, day
   budget                the caps of running sessions; `budget raise 5` lifts one

@@ -189,27 +189,33 @@ def _model_row(slug: str, info: ModelInfo | None) -> tuple[str, ...]:
         tokens_text(info.window),
         tokens_text(info.max_output),
         *(("free", "", "") if info.is_free else (price_text(price) for price in prices)),
-        " ".join(word for word, can in _abilities(info).items() if can) or "text only",
+        " ".join(word for word, can in abilities(info).items() if can) or "text only",
     )
 
 
-def _abilities(info: ModelInfo) -> dict[str, bool]:
+def abilities(info: ModelInfo) -> dict[str, bool]:
+    """What it can do beyond text."""
     return {"tools": info.tools, "images": info.images, "reasoning": info.reasons}
 
 
 def _data(chosen: Mapping[Role, RoleChoice], loaded: Loaded, catalog: Catalog | None, now: float) -> dict[str, Any]:
     return {
         "roles": [_role_data(role, choice, loaded, catalog) for role, choice in chosen.items()],
-        "listing": None
-        if catalog is None
-        else {
-            "fetched_at": datetime.fromtimestamp(catalog.fetched_at, UTC).isoformat(timespec="seconds"),
-            "age_seconds": round(now - catalog.fetched_at),
-            "stale": is_stale(catalog, now),
-            "source": catalog.source,
-            "models": len(catalog.models),
-            "skipped": catalog.skipped,
-        },
+        "listing": listing_data(catalog, now),
+    }
+
+
+def listing_data(catalog: Catalog | None, now: float) -> dict[str, Any] | None:
+    """Where the list comes from and how old it is, for programs."""
+    if catalog is None:
+        return None
+    return {
+        "fetched_at": datetime.fromtimestamp(catalog.fetched_at, UTC).isoformat(timespec="seconds"),
+        "age_seconds": round(now - catalog.fetched_at),
+        "stale": is_stale(catalog, now),
+        "source": catalog.source,
+        "models": len(catalog.models),
+        "skipped": catalog.skipped,
     }
 
 
@@ -232,19 +238,20 @@ def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog 
         "window": info.window if info else None,
         "max_output": info.max_output if info else None,
         "usd_per_million": {
-            "input": _per_million(rates.prompt),
-            "output": _per_million(rates.completion),
-            "cache_read": _per_million(rates.input_cache_read),
-            "cache_write": _per_million(rates.input_cache_write),
+            "input": per_million(rates.prompt),
+            "output": per_million(rates.completion),
+            "cache_read": per_million(rates.input_cache_read),
+            "cache_write": per_million(rates.input_cache_write),
         }
         if rates
         else None,
-        **(_abilities(info) if info else dict.fromkeys(("tools", "images", "reasoning"))),
+        **(abilities(info) if info else dict.fromkeys(("tools", "images", "reasoning"))),
         "expires": (info.expires or None) if info else None,
     }
 
 
-def _per_million(rate: Decimal | None) -> float | None:
+def per_million(rate: Decimal | None) -> float | None:
+    """US dollars per million tokens from those per token."""
     return None if rate is None else float(rate * 1_000_000)
 
 

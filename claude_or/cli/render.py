@@ -116,7 +116,11 @@ def _fits_without_folding(table: Table, width: int) -> bool:
     """Whether names can stay in one piece when prose alone gives way, down to its longest word."""
     needed = 0
     for column, *cells in zip(table.columns, *table.rows, strict=True):
-        pieces = [piece for text in (column.title, *cells) for piece in (text.split() if column.is_prose else [text])]
+        pieces = [
+            piece
+            for text in (column.title, *cells)
+            for piece in (text.split() if column.is_prose else text.split("\n"))
+        ]
         needed += max((len(piece) for piece in pieces), default=0) + _GAP
     return needed - _GAP <= width
 

@@ -293,57 +293,58 @@ def _entries(raw: bytes) -> list[msgspec.Raw]:
 
 
 def _model(entry: _Entry) -> ModelInfo:
-    top = _mapping(entry.top_provider)
-    architecture = _mapping(entry.architecture)
+    top = mapping_of(entry.top_provider)
+    architecture = mapping_of(entry.architecture)
     return ModelInfo(
         slug=entry.id.strip(),
-        canonical_slug=_text(entry.canonical_slug),
-        name=_text(entry.name),
-        context=_count(entry.context_length),
-        top_context=_count(top.get("context_length")),
-        top_max_output=_count(top.get("max_completion_tokens")),
-        inputs=_words(architecture.get("input_modalities")),
-        outputs=_words(architecture.get("output_modalities")),
-        parameters=_words(entry.supported_parameters),
+        canonical_slug=text_of(entry.canonical_slug),
+        name=text_of(entry.name),
+        context=count_of(entry.context_length),
+        top_context=count_of(top.get("context_length")),
+        top_max_output=count_of(top.get("max_completion_tokens")),
+        inputs=words_of(architecture.get("input_modalities")),
+        outputs=words_of(architecture.get("output_modalities")),
+        parameters=words_of(entry.supported_parameters),
         reasoning=_reasoning(entry.reasoning),
-        price=_price(_mapping(entry.pricing)),
-        created=_count(entry.created) or 0,
-        expires=_text(entry.expiration_date),
-        alias_target=_text(_mapping(entry.alias_target).get("slug")),
+        price=_price(mapping_of(entry.pricing)),
+        created=count_of(entry.created) or 0,
+        expires=text_of(entry.expiration_date),
+        alias_target=text_of(mapping_of(entry.alias_target).get("slug")),
     )
 
 
 def _reasoning(value: Any) -> Reasoning | None:
     if not isinstance(value, dict):
         return None
-    said = _mapping(value)
+    said = mapping_of(value)
     efforts = said.get("supported_efforts")
     return Reasoning(
         mandatory=said.get("mandatory") is True,
         default_enabled=said.get("default_enabled") is True,
-        default_effort=_text(said.get("default_effort")),
-        efforts=_words(efforts) if isinstance(efforts, list) else None,
+        default_effort=text_of(said.get("default_effort")),
+        efforts=words_of(efforts) if isinstance(efforts, list) else None,
         max_tokens=said.get("supports_max_tokens") is True,
     )
 
 
 def _price(said: Mapping[str, Any]) -> Price:
     overrides = said.get("overrides")
-    entries = [_mapping(entry) for entry in overrides] if isinstance(overrides, list) else []
+    entries = [mapping_of(entry) for entry in overrides] if isinstance(overrides, list) else []
     return Price(
-        rates=_rates(said),
+        rates=rates_of(said),
         overrides=tuple(
             Override(
-                min_prompt_tokens=_count(entry.get("min_prompt_tokens")) or 0,
+                min_prompt_tokens=count_of(entry.get("min_prompt_tokens")) or 0,
                 timed=any(entry.get(key) is not None for key in ("utc_start", "utc_end", "utc_days")),
-                rates=_rates(entry),
+                rates=rates_of(entry),
             )
             for entry in entries
         ),
     )
 
 
-def _rates(said: Mapping[str, Any]) -> Rates:
+def rates_of(said: Mapping[str, Any]) -> Rates:
+    """The rates of a `pricing` object."""
     return Rates(**{name: rate for name in Rates.__struct_fields__ if (rate := _rate(said.get(name))) is not None})
 
 
@@ -357,20 +358,23 @@ def _rate(value: Any) -> Decimal | None:
     return rate if rate.is_finite() and rate >= 0 else None
 
 
-def _count(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
     """A positive whole number; 0, null and everything else mean unknown."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A text; everything else is none."""
     return value if isinstance(value, str) else ""
 
 
-def _words(value: Any) -> tuple[str, ...]:
+def words_of(value: Any) -> tuple[str, ...]:
+    """The texts of a list; everything else is none."""
     return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def mapping_of(value: Any) -> dict[str, Any]:
+    """An object; everything else is an empty one."""
     return value if isinstance(value, dict) else {}

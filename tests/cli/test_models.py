@@ -39,6 +39,7 @@ def test_each_role_is_told_with_model_origin_limits_prices_and_abilities(environ
         "slug": "z-ai/glm-5.3",
         "host": "openrouter",
         "path": "chat",
+        "path_reason": "translated by claude-or",
         "reason": "models.opus is glm",
         "setting": "models.opus",
         "origin": {"layer": "user", "where": "~/.config/claude-or/config.yaml", "line": 2},
