@@ -131,7 +131,16 @@ def _times(count: int) -> str:
 
 
 def _data(plan: Plan, order: ChatOrder | NativeOrder | None, chosen: PathChoice) -> dict[str, Any]:
-    routes = [{"host": route.provider, "slug": route.slug, "path": route.path} for route in plan.routes]
+    routes = [
+        {
+            "host": route.provider,
+            "slug": route.slug,
+            "path": route.path,
+            **({"preferences": route.preferences} if route.preferences else {}),
+            **({"only_when_too_long": True} if route.spare else {}),
+        }
+        for route in plan.routes
+    ]
     reasons = {"reason": plan.reason, "path_reason": chosen.reason}
     return {
         "route": {"asked": plan.asked, "role": plan.role, **reasons, "routes": routes},
@@ -150,6 +159,11 @@ def _route_table(plan: Plan, route: Route, order: ChatOrder | NativeOrder | None
         ("role", plan.role),
         ("host", route.provider),
         ("path", f"{route.path}: {chosen.reason}"),
+    ]
+    if route.preferences:
+        rows.append(("providers", msgspec.json.encode(route.preferences).decode()))
+    rows += [
+        ("when too long" if other.spare else "then", f"{other.label} ({other.provider})") for other in plan.routes[1:]
     ]
     if order is not None:
         rows += [("bytes upstream", f"{len(order.body):,}"), ("tokens, about", f"{order.input_estimate:,}")]

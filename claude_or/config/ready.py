@@ -1,4 +1,4 @@
-"""Ready entries for usual hosts that speak chat completions, as data: naming one of them in the configuration is enough.
+"""Ready entries for usual hosts, as data: naming one of them in the configuration is enough.
 
 A model `groq:…` brings the host's entry with it; what stands below `providers:` overrules it. Keys are read from the variable
 that the host's own documentation names. Sources: the hosts' documentation of their OpenAI-compatible addresses.
@@ -15,6 +15,12 @@ READY: Final[dict[str, dict[str, Any]]] = {
     "llamacpp": {"base_url": "http://127.0.0.1:8080/v1"},
     "vllm": {"base_url": "http://127.0.0.1:8000/v1"},
     # Elsewhere.
+    "anthropic": {
+        "base_url": "https://api.anthropic.com/v1",
+        "kind": "anthropic",
+        "key_variable": "ANTHROPIC_API_KEY",
+        "key_header": "x-api-key",
+    },
     "openai": {
         "base_url": "https://api.openai.com/v1",
         "key_variable": "OPENAI_API_KEY",

@@ -20,9 +20,10 @@ from claude_or.proxy.bodies import read_json_body
 from claude_or.proxy.house import House
 from claude_or.proxy.refusals import Refused, json_answer
 from claude_or.proxy.speaking import LAST, Speaking
+from claude_or.reply.assemble import profile_of
 from claude_or.reply.base import whole_message
 from claude_or.routing.ask import Ask, Plan, ReplyFailed
-from claude_or.routing.plan import UnknownModel, plan_for
+from claude_or.routing.plan import UnknownModel, for_length, plan_for
 from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest, decode_request
 from claude_or.wire.events import CUT
 
@@ -126,7 +127,7 @@ async def read_ask(request: web.Request, house: House, request_id: str) -> Ask:
         session_id=session,
         agent_id=agent,
         betas=_betas(request),
-        plan=plan_of(decoded.model, house),
+        plan=_plan_for_length(plan_of(decoded.model, house), decoded, house),
     )
 
 
@@ -136,6 +137,16 @@ def plan_of(name: str, house: House) -> Plan:
         return plan_for(name, house.settings(), house.catalog())
     except UnknownModel as unknown:
         raise Refused(unknown_model(unknown)) from None
+
+
+def _plan_for_length(plan: Plan, request: MessagesRequest, house: House) -> Plan:
+    """The estimate costs time, so it is made only where it can change something."""
+    settings, catalog = house.settings(), house.catalog()
+    if settings.models.long_context is None:
+        return plan
+    route = plan.routes[0]
+    tokens = house.scales.tokens(request, route.slug, profile_of(route, catalog, settings))
+    return for_length(plan, tokens, settings, catalog)
 
 
 def unknown_model(unknown: ClaudeOrError) -> Failure:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Provider, ProviderModel, Settings
@@ -24,9 +25,11 @@ from claude_or.reply.budget import Budget
 from claude_or.reply.fallback import Fallback
 from claude_or.reply.meter import Charge, Meter
 from claude_or.reply.once import Once, Requests
+from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
+from claude_or.routing.plan import window_of
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.upstream.chat import ChatReplier
 from claude_or.upstream.hosts import limits_for
@@ -52,6 +55,7 @@ class Parts:
     random: Callable[[], float] = random.random
     breakers: Breakers = field(default_factory=Breakers)
     requests: Requests = field(default_factory=Requests)
+    pins: Pins = field(default_factory=Pins)
     scales: Scales = field(default_factory=Scales)
 
 
@@ -64,6 +68,8 @@ def assemble(plan: Plan, parts: Parts) -> Replier:
             for route in plan.routes
         ],
         attempts=limits.attempts,
+        window_of=lambda route: window_of(route, parts.settings(), parts.catalog()),
+        pins=parts.pins,
         sleep=parts.sleep,
         clock=parts.clock,
         random=parts.random,
@@ -113,6 +119,16 @@ def profile_of(route: Route, catalog: Catalog | None, settings: Settings) -> Mod
     return profile_for(route.slug, facts_of(known) if known else None)
 
 
+_MESSAGES_HOST: Final = {
+    "explicit_cache": True,
+    "tool_marks": True,
+    "files": True,
+    "budget": True,
+    "refused": frozenset[str](),
+}
+"""What a host that speaks the client's own API takes, unlike one of chat completions."""
+
+
 def _profile_elsewhere(route: Route, provider: Provider) -> ModelProfile:
     told = provider.models.get(route.slug) or ProviderModel()
     facts = ModelFacts(
@@ -120,20 +136,13 @@ def _profile_elsewhere(route: Route, provider: Provider) -> ModelProfile:
         max_output=told.max_output,
         inputs=None if told.images is None else frozenset({"text", "image"} if told.images else {"text"}),
         # Servers refuse the field for models that cannot think, and nobody else knows which can.
-        reasons=told.reasoning,
+        reasons=told.reasoning if provider.kind == "chat" else None,
         efforts=("high", "medium", "low") if told.reasoning else (),
     )
+    if provider.kind == "anthropic":
+        return profile_for(route.slug, facts, openrouter=False, host=_MESSAGES_HOST)
     quirks = {"stream_options": provider.stream_options, "output_field": provider.output_field}
     return profile_for(route.slug, facts, openrouter=False, host=quirks)
-
-
-def window_of(route: Route, catalog: Catalog | None, settings: Settings) -> int | None:
-    """Tokens that the model of a route takes; None when nobody knows."""
-    if route.provider == DEFAULT_HOST:
-        return catalog.window_of(route.slug) if catalog else None
-    provider = settings.providers.get(route.provider)
-    told = provider.models.get(route.slug) if provider else None
-    return told.context_window if told else None
 
 
 def facts_of(model: ModelInfo) -> ModelFacts:

@@ -119,7 +119,7 @@ class Breakers:
 
     def of(self, route: Route) -> Breaker:
         """The breaker of a route."""
-        return self.routes.setdefault((route.provider, route.slug), Breaker())
+        return self.routes.setdefault((route.provider, route.label), Breaker())
 
     def told(self) -> list[dict[str, Any]]:
         """Routes with failures in a row, for `/control/status`. `trial_in` is in seconds, None for a route in use."""

@@ -14,19 +14,17 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from claude_or.log import get_log
+from claude_or.reply.pins import Pins, Place
 from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed, Route
-from claude_or.wire.anthropic import Failure, FailureKind
-
-RETRIED: Final = frozenset[FailureKind]({"rate_limit", "overloaded", "api", "timeout"})
-"""What may be over in a moment."""
-MOVED_ON: Final = RETRIED | frozenset[FailureKind]({"not_found", "permission", "context_overflow"})
-"""What another model or host may not suffer from."""
+from claude_or.routing.remedies import REMEDIES, may_help
+from claude_or.upstream.chat import session_key
+from claude_or.wire.anthropic import Failure
 
 FIRST_DELAY_S: Final = 0.5
 GROWTH: Final = 2.0
@@ -42,13 +40,16 @@ _log = get_log("fallback")
 
 @dataclass(frozen=True, kw_only=True)
 class Fallback:
-    """Routes in order, each with who answers on it. `attempts` is how often one route is tried.
+    """Routes in order, each with who answers on it. `attempts` is how often the last possible route is tried; what helps
+    against which failure stands in `routing/remedies.py`. `window_of` tells a route's window in tokens, None when unknown.
 
     `random` gives a number in [0, 1) for the jitter, `clock` seconds that never jump.
     """
 
     routes: Sequence[tuple[Route, Replier]]
     attempts: int = 3
+    window_of: Callable[[Route], int | None] = lambda _route: None
+    pins: Pins = field(default_factory=Pins)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random.random
@@ -56,38 +57,62 @@ class Fallback:
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """The first answer that begins. Raises `ReplyFailed` with the last failure when none does."""
         deadline = self.clock() + DEADLINE_S
-        last = len(self.routes) - 1
+        conversation = session_key(ask)
+        left = self.pins.ordered(self.routes, conversation)
+        first = left[0][0]
         repairs = [affordable, without_reasoning]
-        for place, (route, replier) in enumerate(self.routes):
+        while True:
+            route, replier = left.pop(0)
             attempt = 1
             while True:
                 try:
+                    began = False
                     async with aclosing(replier.reply(ask)) as bursts:
                         async for burst in bursts:
+                            if burst.frames and not began:
+                                began = True
+                                self._answered(route, first, conversation)
                             yield burst
                     return  # noqa: TRY300
                 except ReplyFailed as failed:
                     failure = failed.failure
-                    _log.warning(
-                        "attempt failed",
-                        slug=route.slug,
-                        attempt=attempt,
-                        kind=failure.kind,
-                        status=failure.upstream_status,
-                        message=failure.message,
-                    )
+                    _told(route, attempt, failure)
                     repair = next((repair for repair in repairs if repair(ask, failure)), None)
                     if repair is not None:
                         repairs.remove(repair)
                         ask = repair(ask, failure) or ask
                         continue
-                    delay = self._delay(failure, attempt, deadline)
+                    useful = self._useful(route, left, failure)
+                    delay = self._delay(failure, attempt, deadline, others=bool(useful))
                     if delay is None:
-                        if place < last and failure.kind in MOVED_ON:
-                            break
-                        raise self._last_word(failed, deadline) from failed
+                        self.pins.failed(route, conversation)
+                        if not useful:
+                            raise self._last_word(failed, deadline) from failed
+                        # Those for requests that are too long stay in reserve.
+                        left = [*useful, *(place for place in left if place[0].spare and place not in useful)]
+                        break
                 await self.sleep(delay)
                 attempt += 1
+
+    def _useful(self, route: Route, left: Sequence[Place], failure: Failure) -> list[Place]:
+        """The routes that may do what this one could not, in their order."""
+        window = self.window_of(route)
+        return [
+            place
+            for place in left
+            if may_help(
+                failure,
+                same_host=place[0].provider == route.provider,
+                window=window,
+                other_window=self.window_of(place[0]),
+                spare=place[0].spare,
+            )
+        ]
+
+    def _answered(self, route: Route, first: Route, conversation: str) -> None:
+        self.pins.answered(route, conversation)
+        if route != first:
+            _log.warning("served by a fallback", slug=route.label, host=route.provider, instead_of=first.label)
 
     def _last_word(self, failed: ReplyFailed, deadline: float) -> ReplyFailed:
         failure = failed.failure
@@ -98,9 +123,11 @@ class Fallback:
             return failed
         return ReplyFailed(msgspec.structs.replace(failure, should_retry=False), report=failed.report)
 
-    def _delay(self, failure: Failure, attempt: int, deadline: float) -> float | None:
-        """Seconds until the next attempt on this route; None when there is none."""
-        if failure.kind not in RETRIED or failure.should_retry is False or attempt >= self.attempts:
+    def _delay(self, failure: Failure, attempt: int, deadline: float, *, others: bool) -> float | None:
+        """Seconds until the next attempt on this route; None when there is none. `others`: another route is worth trying."""
+        remedy = REMEDIES[failure.kind]
+        attempts = min(self.attempts, remedy.tries) if others else self.attempts
+        if not remedy.retry or failure.should_retry is False or attempt >= attempts:
             return None
         if failure.cause in {"route_resting", "route_failing"}:
             # Waiting is the client's part: it shows that it waits, and its user may choose another model meanwhile.
@@ -113,6 +140,18 @@ class Fallback:
         if delay > LONGEST_DELAY_S or self.clock() + delay > deadline:
             return None
         return delay
+
+
+def _told(route: Route, attempt: int, failure: Failure) -> None:
+    _log.warning(
+        "attempt failed",
+        slug=route.label,
+        host=route.provider,
+        attempt=attempt,
+        kind=failure.kind,
+        status=failure.upstream_status,
+        message=failure.message,
+    )
 
 
 def affordable(ask: Ask, failure: Failure) -> Ask | None:

@@ -37,6 +37,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     preferences: dict[str, Any] = {}
     """OpenRouter's `provider` object for this route, empty when the user asked for nothing."""
+    turn: str = ""
+    """Which provider of a strict order this route is; empty where there is no such order."""
+    spare: bool = False
+    """Only for requests that the routes before it find too long."""
+
+    @property
+    def label(self) -> str:
+        """The model, and the provider where it is one of several in order."""
+        return f"{self.slug} at {self.turn}" if self.turn else self.slug
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

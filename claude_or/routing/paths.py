@@ -29,9 +29,12 @@ class PathChoice(NamedTuple):
 def choose_path(slug: str, host: str, settings: Settings) -> PathChoice:
     """The path of one model. The first pattern of `paths:` that fits the slug decides; `*` stands for anything.
 
-    Only OpenRouter has both paths; other hosts are reached by chat completions.
+    Only OpenRouter has both paths; what another host speaks stands in its description.
     """
     if host != DEFAULT_HOST:
+        provider = settings.providers.get(host)
+        if provider is not None and provider.kind == "anthropic":
+            return PathChoice("native", f"{host} speaks the Messages API")
         return PathChoice("chat", f"{host} speaks chat completions")
     for pattern, path in settings.paths.items():
         if fnmatchcase(slug.lower(), pattern.lower()):

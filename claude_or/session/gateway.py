@@ -23,6 +23,7 @@ from claude_or.reply.assemble import Parts, assemble
 from claude_or.reply.breaker import Breakers
 from claude_or.reply.meter import Meter
 from claude_or.reply.once import Requests
+from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
@@ -100,6 +101,7 @@ class Gateway:
         self._secrets = tuple(secret for secret in known if secret)
         self._breakers = Breakers()
         self._requests = Requests()
+        self._pins = Pins()
         self._scales = Scales()
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
@@ -175,6 +177,7 @@ class Gateway:
             budget=self.books.budget,
             breakers=self._breakers,
             requests=self._requests,
+            pins=self._pins,
             scales=self._scales,
         )
         return assemble(plan, parts)

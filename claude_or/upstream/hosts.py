@@ -51,11 +51,7 @@ class Hosts:
 
     async def follow(self, settings: Settings) -> None:
         """Make the hosts those of these settings."""
-        wanted: dict[str, Any] = {
-            name: (provider, settings.limits)
-            for name, provider in settings.providers.items()
-            if provider.kind == "chat"
-        }
+        wanted: dict[str, Any] = {name: (provider, settings.limits) for name, provider in settings.providers.items()}
         wanted[DEFAULT_HOST] = (settings.openrouter, settings.limits)
         for name in self._descriptions.keys() - wanted.keys():
             self.opened.pop(name, None)
