@@ -33,6 +33,12 @@ _WAITING_MOST: Final = 2_000
 _TEXT_MOST: Final = 8_000
 """Longest text of one value, in characters: a log line is for reading."""
 
+FILE_MOST: Final = 20_000_000
+"""Bytes of a session's log before it begins anew."""
+FOLDER_MOST: Final = 200_000_000
+FILES_MOST: Final = 200
+"""How many logs of ended sessions are kept, and how many bytes of them."""
+
 _context: ContextVar[Mapping[str, Any] | None] = ContextVar("claude_or_log_context", default=None)
 _waiting: deque[tuple[str, str, dict[str, Any]]] = deque(maxlen=_WAITING_MOST)
 
@@ -154,18 +160,33 @@ class LogFile:
     def __init__(self, path: str) -> None:
         os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        self._path, self._flags = path, flags
         self.descriptor = os.open(path, flags, 0o600)
         os.fchmod(self.descriptor, 0o600)
+        self._size = os.fstat(self.descriptor).st_size
         self.dropped = 0
 
     def msg(self, line: bytes) -> None:
         """Write one line; never raises for what the disk does."""
         if self.descriptor < 0:
             return
+        if self._size > FILE_MOST:
+            self._turn()
         try:
-            os.write(self.descriptor, line + b"\n")
+            self._size += os.write(self.descriptor, line + b"\n")
         except OSError:
             self.dropped += 1
+
+    def _turn(self) -> None:
+        """Begin anew; one older part is kept as `….1`."""
+        self._size = 0
+        try:
+            os.replace(self._path, self._path + ".1")
+            fresh = os.open(self._path, self._flags, 0o600)
+        except OSError:
+            return  # the disk is full or read-only: the old file goes on
+        os.close(self.descriptor)
+        self.descriptor = fresh
 
     debug = info = warning = error = msg
 
@@ -230,6 +251,35 @@ def flush(path: str, *, level: Level = "info", secrets: tuple[str, ...] = ()) ->
         entry = _readable_time(None, early_level, {"event": event, "level": early_level, **fields})
         file.msg(_line(None, early_level, redaction(None, early_level, entry)))
     file.close()
+
+
+def prune(folder: str, *, keep: str = "") -> list[str]:
+    """Remove the oldest logs until their number and size are within bounds, never `keep`; returns what was removed."""
+    found: list[tuple[float, str, int]] = []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.endswith((".jsonl", ".jsonl.1")) and path != keep:
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            found.append((status.st_mtime, path, status.st_size))
+    removed: list[str] = []
+    found.sort(reverse=True)
+    size = 0
+    for number, (_, path, bytes_) in enumerate(found):
+        size += bytes_
+        if number >= FILES_MOST or size > FOLDER_MOST:
+            try:
+                os.unlink(path)
+            except OSError:
+                continue
+            removed.append(path)
+    return removed
 
 
 def forget() -> None:

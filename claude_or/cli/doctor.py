@@ -16,12 +16,13 @@ from claude_or.cli.key_facts import KEYS_PAGE, key_findings
 from claude_or.cli.models import Listing, listing_findings, newest, role_findings
 from claude_or.cli.result import CommandResult, Finding, counted, exit_code_of
 from claude_or.config.folders import cache_folder, short
-from claude_or.config.key import Key, find_key, key_variables
+from claude_or.config.key import Key, key_variables
 from claude_or.config.load import Loaded, Overrides, load, user_file
 from claude_or.config.schema import Settings
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.names import roles
 from claude_or.session.conflicts import conflicts
+from claude_or.session.keys import key_of
 from claude_or.session.versions import NEWEST, remark_on
 from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog
 from claude_or.upstream.probe import probing
@@ -110,7 +111,7 @@ def check_config(around: Surroundings) -> tuple[Loaded | None, Findings]:
 
 def _key(environ: Mapping[str, str], loaded: Loaded | None) -> tuple[Key | None, Findings]:
     try:
-        return find_key(environ, loaded.settings if loaded else Settings()), []
+        return key_of(environ, loaded.settings if loaded else Settings()), []
     except ClaudeOrError as error:
         return None, [Finding("error", "key", error.message, "", error.hint)]
 

@@ -30,6 +30,11 @@ Our options (they stand first; `--` ends them)
   -V, --version         our version and claude's
 
 Commands
+  login                 get a key by way of the browser, and keep it
+  logout                forget the key that login keeps
+  init                  write a commented configuration
+  config                show, check, edit: values in force and who said so
+  logs                  the log of a session, also as it grows
   models                which model has which role, its window and its price;
                         `models search TEXT`, `models show MODEL` find others
   doctor                check everything a session needs, and say how to mend it
@@ -39,6 +44,7 @@ Commands
   explain REQUEST.json  what a saved request becomes upstream, and what is lost
   serve                 the proxy alone, until it is ended
   demo                  try it without a key, on a scripted model
+  completion SHELL      a completion script for bash, zsh or fish
   install-claude        download Claude Code into claude-or's own folder
 
 Examples

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEBUG_VARIABLE = "CLAUDE_OR_DEBUG"
+MARK = "CLAUDE_OR_SESSION"
+KEY_VARIABLE = "OPENROUTER_API_KEY"
 
 
 def entry() -> None:
@@ -74,6 +76,7 @@ def _run(argv: Sequence[str]) -> int:
         return rehearse(arguments, environ)
     _ask_about_misspelling(arguments)
     _see_to_claude(arguments, environ)
+    _see_to_key(arguments, environ)
     from claude_or.session.flow import run_demo, run_session
 
     return (run_demo if arguments.kind == "demo" else run_session)(arguments, environ)
@@ -87,6 +90,21 @@ def _see_to_claude(arguments: Arguments, environ: dict[str, str]) -> None:
         from claude_or.cli.install import offer
 
         offer(environ, asked_for=arguments.kind == "demo" or "--install-claude" in arguments.ours)
+
+
+def _see_to_key(arguments: Arguments, environ: dict[str, str]) -> None:
+    """Without a key, and with somebody there who can answer, the first run is a guided one."""
+    if environ.get(KEY_VARIABLE, "").strip() or MARK in environ:
+        return
+    from claude_or.session.keys import is_stored
+
+    if is_stored(environ):
+        return
+    from claude_or.cli.first_run import guide, needed, wanted
+    from claude_or.session.arguments import prints
+
+    if wanted(arguments.kind, printing=prints(arguments.theirs)) and needed(arguments.ours, environ, os.getcwd()):
+        guide(environ, os.getcwd())
 
 
 def _run_app(argv: Sequence[str]) -> int:

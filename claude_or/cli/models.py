@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from claude_or.cli.result import Column, CommandResult, Finding, Table, exit_code_of
 from claude_or.config.folders import cache_folder
-from claude_or.config.key import find_key
 from claude_or.config.load import Loaded, Overrides, load
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.names import RoleChoice, roles
 from claude_or.routing.paths import choose_path
+from claude_or.session.keys import key_of
 from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def current_listing(environ: Mapping[str, str], loaded: Loaded, now: float) -> L
     import asyncio
 
     try:
-        key = find_key(environ, loaded.settings).value
+        key = key_of(environ, loaded.settings).value
     except ClaudeOrError:
         key = None  # the public listing needs none
     try:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 COMMANDS: frozenset[str] = frozenset({
     "budget",
+    "completion",
+    "config",
     "demo",
     "doctor",
     "explain",
+    "init",
     "install-claude",
+    "login",
+    "logout",
+    "logs",
     "models",
     "serve",
     "statusline",

@@ -21,6 +21,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 PROJECT_MAY_NOT: dict[Path, str] = {
     ("openrouter", "base_url"): "it would send your key to an address that the project chose",
+    ("openrouter", "key_command"): "it would run a command that the project chose",
     ("client", "auto_mode"): "it decides what runs without asking you",
     ("budget", "unknown_price"): "it would lift your own cap",
     ("ledger", "keep_days"): "the record is yours",

@@ -62,14 +62,14 @@ def find_key(environ: Mapping[str, str], settings: Settings) -> Key:
     """
     del settings  # it is the same variable for every address of OpenRouter's
     if environ.get(KEY_VARIABLE, "").strip():
-        key = _cleaned(environ[KEY_VARIABLE], KEY_VARIABLE, "https://openrouter.ai/keys")
+        key = cleaned(environ[KEY_VARIABLE], KEY_VARIABLE, "https://openrouter.ai/keys")
         if key.value.startswith(_USUAL_START):
             return key
         unusual = f"the key in {KEY_VARIABLE} does not begin with {_USUAL_START}, as OpenRouter's keys do"
         return Key(key.value, key.source, (*key.warnings, unusual))
     raise ClaudeOrError(
         f"no OpenRouter API key: {KEY_VARIABLE} is not set",
-        hint=f"Make a key at https://openrouter.ai/keys and run: export {KEY_VARIABLE}=sk-or-v1-…",
+        hint=f"Run `claude-or login`, or make a key at https://openrouter.ai/keys and run: export {KEY_VARIABLE}=sk-or-v1-…",
         exit_code=EXIT_KEY,
     )
 
@@ -80,7 +80,7 @@ def provider_key(environ: Mapping[str, str], name: str, provider: Provider) -> K
     if variable is None:
         return None
     if environ.get(variable, "").strip():
-        return _cleaned(environ[variable], variable)
+        return cleaned(environ[variable], variable)
     raise ClaudeOrError(
         f"no key for {name}: {variable} is not set",
         hint=f"Set {variable}, or take the models that begin with `{name}:` out of the configuration.",
@@ -88,7 +88,8 @@ def provider_key(environ: Mapping[str, str], name: str, provider: Provider) -> K
     )
 
 
-def _cleaned(raw: str, source: str, where: str = "the page where it was made") -> Key:
+def cleaned(raw: str, source: str, where: str = "the page where it was made") -> Key:
+    """A key without what copying adds. `source` names where it came from. Raises `ClaudeOrError` (`EXIT_KEY`)."""
     warnings: list[str] = []
     value = raw.strip()
     if value != raw:

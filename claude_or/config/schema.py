@@ -129,6 +129,8 @@ class OpenRouter:
     base_url: str = "https://openrouter.ai/api/v1"
     attribution: bool = True
     """Send the project's name with each request (OpenRouter shows it in its public app rankings)."""
+    key_command: str | None = None
+    """A command line whose first line of output is the key, for password managers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

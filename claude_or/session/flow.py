@@ -147,19 +147,21 @@ def needed_key(plan: LaunchPlan, environ: dict[str, str]) -> str:
     """
     from_openrouter = plan.without[0]
     key = environ.get(from_openrouter, "")
-    is_plain = key.startswith("sk-or-") and key.isascii() and key.isprintable() and " " not in key
+    command = plan.settings["openrouter"]["key_command"]
+    is_plain = not command and key.startswith("sk-or-") and key.isascii() and key.isprintable() and " " not in key
     others = [host for host, name in plan.keys.items() if name != from_openrouter and not environ.get(name, "").strip()]
     if is_plain and not others:
         return key
-    from claude_or.config.key import find_key, provider_key
+    from claude_or.config.key import provider_key
     from claude_or.config.schema import from_plain
+    from claude_or.session.keys import key_of
 
     settings = from_plain(plan.settings)
     for host in others:
         provider_key(environ, host, settings.providers[host])
-    if not key.strip() and from_openrouter not in plan.keys.values():
+    if not key.strip() and not command and from_openrouter not in plan.keys.values():
         return ""
-    return find_key(environ, settings).value
+    return key_of(environ, settings, os.getcwd()).value
 
 
 def listening_socket(port: int = 0) -> tuple[Any, int]:

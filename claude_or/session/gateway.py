@@ -244,6 +244,10 @@ class Gateway:
             log.configure(self.log_path, level=self.settings.log_level, secrets=(*self._secrets, *self._hosts.secrets))
         except OSError:
             self.log_path = ""  # a disk that is full or read-only costs us the log, not the session
+            return
+        removed = await asyncio.to_thread(log.prune, os.path.dirname(self.log_path), keep=self.log_path)
+        if removed:
+            _log.info("old logs removed", files=len(removed))
 
     async def _refresh_listing(self, host: OpenRouter) -> None:
         """A listing older than a day is fetched anew, for prices and limits; the launch after this one knows the windows."""

@@ -233,13 +233,13 @@ def _fetch_listing(environ: Mapping[str, str], settings: Settings, cache_folder:
     """Ask the host for its models, once and briefly: a wrong window cannot be corrected later in the session."""
     import asyncio
 
-    from claude_or.config.key import find_key
     from claude_or.errors import ClaudeOrError
+    from claude_or.session.keys import key_of
     from claude_or.upstream.catalogue import Unreachable, refresh
 
     base_url = settings.openrouter.base_url
     try:
-        key = find_key(environ, settings).value
+        key = key_of(environ, settings).value
     except ClaudeOrError:
         return False  # the launch says so by itself
 

@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 
-from claude_or.config.key import find_key
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_OK, ClaudeOrError
@@ -15,6 +14,7 @@ from claude_or.session.claude import find_claude
 from claude_or.session.environment import NO_PROXY, TOKEN, URL, filled, merged, no_proxy_of
 from claude_or.session.facts import model_argument
 from claude_or.session.flow import read_settings, status_command
+from claude_or.session.keys import key_of
 from claude_or.session.plan import LaunchPlan, launch_plan
 
 SHOWN_URL = "http://127.0.0.1:PORT"
@@ -76,7 +76,7 @@ def _servers(plan: LaunchPlan) -> list[str]:
 
 def _key(environ: dict[str, str], plan: LaunchPlan) -> str:
     try:
-        key = find_key(environ, from_plain(plan.settings))
+        key = key_of(environ, from_plain(plan.settings))
     except ClaudeOrError as error:
         return f"({error.message})" if DEFAULT_HOST in plan.keys else "(none needed: no role asks OpenRouter)"
     return f"{key.masked} from {key.source}"

@@ -181,7 +181,7 @@ PLAIN_HTTP = "plain http is allowed to this machine only, because it would show 
         ),
         (
             "openrouter:\n  api_key: sk-or-v1-secretsecretsecretsecret\n",
-            [f"{USER}:2: openrouter.api_key: unknown key; known here: base_url, attribution"],
+            [f"{USER}:2: openrouter.api_key: unknown key; known here: base_url, attribution, key_command"],
         ),
         ("log_level: sk-or-v1-secret\n", None),
         ("limits: {attempts: [1]}\n", [f"{USER}:1: limits.attempts: expected a whole number, got a list"]),
