@@ -76,7 +76,7 @@ def show(
     coloured = out.isatty() and not environ.get("NO_COLOR")
     with open(path, encoding="utf-8", errors="replace") as file:
         found = list(_lines(file, wanted, coloured=coloured))
-        for line in found[-wanted.lines :] if wanted.lines is not None else found:
+        for line in found[max(0, len(found) - wanted.lines) :] if wanted.lines is not None else found:
             out.write(line)
         out.flush()
         while follow and not over():
