@@ -86,7 +86,7 @@ def forget_key(environ: Mapping[str, str]) -> str:
         _ask_keyring("delete")
     try:
         os.unlink(note_path(environ))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         raise ClaudeOrError(
@@ -195,7 +195,7 @@ def _note(environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         with open(note_path(environ), encoding="utf-8") as file:
             found = json.load(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise ClaudeOrError(
