@@ -49,6 +49,7 @@ class Choice:
 def guide(environ: Mapping[str, str], cwd: str, who: Person | None = None) -> None:
     """Lead through the first run. Raises `ClaudeOrError` when it is left; nothing was written then that is not said."""
     who = who or person()
+    now = time.time()
     settings = load(environ, cwd, Overrides()).settings
     who.say(
         "Welcome to claude-or. Claude Code will run on any model of OpenRouter; for that it needs a key of yours.\n"
@@ -62,13 +63,13 @@ def guide(environ: Mapping[str, str], cwd: str, who: Person | None = None) -> No
             exit_code=EXIT_KEY,
         )
     key = get_key("key" if answer == "2" else "browser", environ, settings, who)
-    for finding in tried(key, settings, time.time()):
+    for finding in tried(key, settings, now):
         who.say(f"  {finding.text}")
     place = store_key(environ, key.value)
     who.say(f"  {key.masked} is kept in {place}.\n")
     path, _ = user_file(environ, cwd)
     if not os.path.exists(path):
-        _choose_models(environ, settings.openrouter.base_url, key, path, who)
+        _choose_models(environ, settings.openrouter.base_url, key, path, who, now)
     who.say("Starting Claude Code …")
 
 
@@ -97,11 +98,11 @@ def choices(catalog: Catalog) -> list[Choice]:
     return found[:OFFERED]
 
 
-def _choose_models(environ: Mapping[str, str], base_url: str, key: Key, path: str, who: Person) -> None:
+def _choose_models(environ: Mapping[str, str], base_url: str, key: Key, path: str, who: Person, now: float) -> None:
     import asyncio
 
     try:
-        catalog = asyncio.run(newest(base_url, key.value, cache_folder(environ), time.time(), LISTING_S))
+        catalog = asyncio.run(newest(base_url, key.value, cache_folder(environ), now, LISTING_S))
     except Unreachable as error:
         who.say(
             f"The list of models could not be had ({error}); the defaults are Claude's own, by way of OpenRouter.\n"
