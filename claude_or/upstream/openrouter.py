@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Self
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from claude_or import __version__
@@ -27,6 +29,7 @@ from claude_or.log import get_log
 from claude_or.routing.ask import ReplyFailed
 from claude_or.upstream.catalogue import Answer, Unreachable
 from claude_or.upstream.trouble import BROKEN, connection_failure, reason_of, silence_failure
+from claude_or.upstream.trust import trusted
 
 ERROR_BYTES: Final = 1_000_000
 """How much of an error's body is read."""
@@ -90,11 +93,12 @@ class OpenRouter:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            headers=self._headers,
             # No overall limit, since answers may take an hour; silence is measured where the answer is read.
             timeout=aiohttp.ClientTimeout(total=None, connect=self._limits.connect, sock_connect=self._limits.connect),
             # As many connections as there are requests at the door, which has a limit of its own.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=60, ssl=trusted(os.environ)
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -124,7 +128,9 @@ class OpenRouter:
         fails and for a redirect.
         """
         limit = self._limits.first_byte if first_byte is None else first_byte
-        sent = {"content-type": "application/json", "accept": "text/event-stream, application/json", **(headers or {})}
+        sent = self._sent(
+            headers, {"content-type": "application/json", "accept": "text/event-stream, application/json"}
+        )
         if session_key and self._sessions:
             sent["x-session-id"] = session_key
         waiting = asyncio.timeout(limit)
@@ -159,7 +165,7 @@ class OpenRouter:
                 asyncio.timeout(GET_S),
                 self._open.get(
                     self._url(path),
-                    headers={"accept": "application/json", **(headers or {})},
+                    headers=self._sent(headers, {"accept": "application/json"}),
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,
@@ -186,6 +192,14 @@ class OpenRouter:
             await self.key_info()
         except Unreachable as error:
             _log.info("host not warm", reason=str(error))
+
+    def _sent(self, headers: Mapping[str, str] | None, usual: dict[str, str]) -> CIMultiDict[str]:
+        """All headers of a request. The key is among them, so they are never a default of the session: aiohttp tells those to a
+        proxy, too."""
+        sent = CIMultiDict(self._headers)
+        sent.update(usual)
+        sent.update(headers or {})
+        return sent
 
     @property
     def _open(self) -> aiohttp.ClientSession:

@@ -19,6 +19,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from claude_or import __version__
 from claude_or.upstream.catalogue import Answer, Get, Unreachable
+from claude_or.upstream.openrouter import proxy_for
+from claude_or.upstream.trust import trusted
 
 MAX_BYTES = 32_000_000
 
@@ -69,17 +71,24 @@ async def probing(base_url: str, key: str | None, *, timeout_s: float) -> AsyncG
     if key:
         headers["authorization"] = f"Bearer {key}"
     host = urlsplit(base_url).hostname or ""
+    proxy, proxy_headers = proxy_for(urlsplit(base_url).scheme, host)
     async with aiohttp.ClientSession(
-        headers=headers,
-        connector=aiohttp.TCPConnector(resolver=_Resolver()),
+        # No headers here: aiohttp would tell them to a proxy as well, the key among them.
+        connector=aiohttp.TCPConnector(resolver=_Resolver(), ssl=trusted(os.environ)),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
-        trust_env=urlsplit(base_url).scheme == "https",  # plain http is loopback, which no proxy can reach
+        trust_env=False,
     ) as session:
 
         async def get(path: str, more: Mapping[str, str]) -> Answer:
             try:
                 # A redirect could carry the key to another host.
-                async with session.get(base_url + path, headers=dict(more), allow_redirects=False) as response:
+                async with session.get(
+                    base_url + path,
+                    headers={**headers, **more},
+                    allow_redirects=False,
+                    proxy=proxy,
+                    proxy_headers=proxy_headers,
+                ) as response:
                     body = await _body(response)
                     return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body)
             except TimeoutError:
