@@ -205,7 +205,7 @@ def children(pid: int) -> list[int]:
         "killing claude-or",
         pytest.param("SIGTERM", marks=pytest.mark.slow),
         pytest.param("SIGHUP", marks=pytest.mark.slow),
-        "killing claude",
+        pytest.param("killing claude", marks=pytest.mark.slow),
     ],
 )
 async def test_five_seconds_after_the_end_nothing_is_left(end: str, lab: Lab, tmp_path: Path) -> None:
@@ -244,6 +244,7 @@ async def test_five_seconds_after_a_normal_end_nothing_is_left(lab: Lab, tmp_pat
     assert mentioning(str(lab.root)) == []
 
 
+@pytest.mark.slow
 async def test_on_a_terminal_a_server_is_restarted_from_another_one_and_leaves_with_the_window(
     lab: Lab, tmp_path: Path
 ) -> None:
