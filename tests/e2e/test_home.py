@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.fakes.openrouter import KEY
 from tests.support.lab import Lab
 
-OURS = (".cache/claude-or/", ".local/state/claude-or/")
+OURS = (".cache/claude-or/", ".local/state/claude-or/", ".local/share/claude-or/ledger.sqlite")
 
 
 def files(home: Path, project: Path) -> set[str]:
