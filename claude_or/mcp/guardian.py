@@ -6,6 +6,10 @@ own, as a plain file without site packages (some 10 MB, a few milliseconds), and
 
 Lines on stdin: `+pid N T`, `+pgid N T` (T: start time of process N, `?` when unknown), `-pid N`, `-pgid N`.
 A number that the system has given to another process in the meantime is recognised by its start time and left alone.
+
+Between the birth of a process and the line that tells its number there is time to be killed in (tens of milliseconds on a busy
+machine). So a line before the birth says by what the newborn will be known: `+pipe I`, the inode of a pipe that it holds, or
+`+port P`, the proxy that its environment names. It counts until the next number is told, and only where there is /proc.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 GRACE = 1.0
 """Seconds between asking (TERM) and forcing (KILL)."""
 STEP = 0.02
+UNBORN = ("pipe", "port")
+"""What stands on the list for a process whose number is not known yet."""
 
 Entry = tuple[str, int]
 
@@ -52,10 +58,43 @@ def listen(stream: Iterable[str]) -> dict[Entry, str]:
             continue
         entry = (words[0][1:], int(words[1]))
         if words[0][:1] == "+":
+            for unborn in [known for known in watched if known[0] in UNBORN]:
+                del watched[unborn]
             watched[entry] = words[2] if len(words) > 2 else "?"
         else:
             watched.pop(entry, None)
     return watched
+
+
+def newborn(watched: dict[Entry, str]) -> dict[Entry, str]:
+    """The list with processes in place of what they were to be known by."""
+    found = {entry: started for entry, started in watched.items() if entry[0] not in UNBORN}
+    marks = [entry for entry in watched if entry[0] in UNBORN]
+    for name in os.listdir("/proc") if marks and os.path.isdir("/proc/self/fd") else ():
+        if name.isdigit() and int(name) != os.getpid() and any(is_known(name, mark) for mark in marks):
+            found["pgid", int(name)] = found["pid", int(name)] = start_time(int(name))
+    return found
+
+
+def is_known(pid: str, mark: Entry) -> bool:
+    """Whether a process has what a newborn was to be known by."""
+    kind, number = mark
+    try:
+        if kind == "pipe":
+            folder = f"/proc/{pid}/fd"
+            return any(link_of(f"{folder}/{handle}") == f"pipe:[{number}]" for handle in os.listdir(folder))
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            return f"ANTHROPIC_BASE_URL=http://127.0.0.1:{number}".encode() in environ.read().split(b"\0")
+    except OSError:
+        return False  # gone, or somebody else's
+
+
+def link_of(path: str) -> str:
+    """Where a link leads; empty when it is gone."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def send(entry: Entry, number: int) -> bool:
@@ -78,6 +117,7 @@ def is_same(entry: Entry, started: str) -> bool:
 
 def end(watched: dict[Entry, str]) -> None:
     """Ask everybody on the list to leave, then force who stayed."""
+    watched = newborn(watched)
     left = [entry for entry, started in watched.items() if is_same(entry, started) and send(entry, signal.SIGTERM)]
     deadline = time.monotonic() + GRACE
     while left and time.monotonic() < deadline:

@@ -16,7 +16,6 @@ from typing import Any, Final, Literal
 from claude_or.log import get_log
 from claude_or.mcp.backoff import Restarts
 from claude_or.mcp.child import GRACE, Child
-from claude_or.mcp.guardian import start_time
 from claude_or.mcp.health import Get, get_status, pinged, probed
 from claude_or.mcp.journal import Journal
 from claude_or.mcp.launch import McpLaunch
@@ -218,12 +217,11 @@ class McpServer:
         self._set("starting")
         born, self._born = self._born, None
         try:
-            born = born or spawn_again(command, self.launch.env, self.launch.cwd)
+            born = born or spawn_again(command, self.launch.env, self.launch.cwd, self._guard)
         except OSError as error:
             self.last_error = f"cannot be started: {error.strerror or error}: {error.filename or command[0]}"
             self.journal.note(self.last_error)
             return True
-        self._guard(f"+pgid {born.pid} {start_time(born.pid) or '?'}")
         self.journal.note(f"started as {born.pid}: {' '.join(born.command)}")
         child = self.child = Child(born, self.journal)
         unhealthy = ""

@@ -1,16 +1,19 @@
 """Starting one server process with three pipes, in a session and group of its own.
 
 `spawn` is for the launch path: nothing but `os`, one thread, so that the working folder may change for a moment (`posix_spawn` knows
-none). `spawn_again` is for later, when other threads run. Both give raw descriptors, which `child.py` adopts.
+none). `spawn_again` is for later, when other threads run. Both give raw descriptors, which `child.py` adopts. Both tell the guardian
+by `guard` what is about to be born, and then its number.
 """
 
 from __future__ import annotations
 
 import os
 
+from claude_or.mcp.guardian import start_time
+
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from subprocess import Popen
 
 
@@ -54,7 +57,7 @@ def program_of(command: Sequence[str], env: Mapping[str, str], cwd: str) -> str:
     raise FileNotFoundError(2, "no such program", name)
 
 
-def spawn(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> Born:
+def spawn(command: tuple[str, ...], env: Mapping[str, str], cwd: str, guard: Callable[[str], None]) -> Born:
     """Start a server from the launch path. Raises `OSError` with the reason when it cannot be started."""
     import _signal  # pyright: ignore[reportMissingImports]
 
@@ -64,6 +67,7 @@ def spawn(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> Born:
     try:
         actions = [(os.POSIX_SPAWN_DUP2, theirs, number) for number, theirs in enumerate(ends.theirs)]
         os.chdir(cwd)
+        guard(f"+pipe {ends.inode}")
         pid = _posix_spawn(program, command, env, actions, [_signal.SIGPIPE, _signal.SIGXFSZ])
     except BaseException:
         ends.close_ours()
@@ -72,6 +76,7 @@ def spawn(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> Born:
         os.fchdir(here)
         os.close(here)
         ends.close_theirs()
+    guard(f"+pgid {pid} {start_time(pid) or '?'}")
     return Born(pid, ends.ours, command)
 
 
@@ -89,7 +94,7 @@ def _posix_spawn(
         return os.posix_spawn(program, command, env, file_actions=actions, setpgroup=0, setsigdef=signals)
 
 
-def spawn_again(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> Born:
+def spawn_again(command: tuple[str, ...], env: Mapping[str, str], cwd: str, guard: Callable[[str], None]) -> Born:
     """The same while other threads run. Raises `OSError`."""
     from subprocess import Popen
 
@@ -97,6 +102,7 @@ def spawn_again(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> B
     ends = _Pipes()
     try:
         stdin, stdout, stderr = ends.theirs
+        guard(f"+pipe {ends.inode}")
         process = Popen(
             command,
             executable=program,
@@ -112,6 +118,7 @@ def spawn_again(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> B
         raise
     finally:
         ends.close_theirs()
+    guard(f"+pgid {process.pid} {start_time(process.pid) or '?'}")
     return Born(process.pid, ends.ours, command, process)
 
 
@@ -124,6 +131,11 @@ class _Pipes:
         stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
         self.ours = (stdin[1], stdout[0], stderr[0])
         self.theirs = (stdin[0], stdout[1], stderr[1])
+
+    @property
+    def inode(self) -> int:
+        """What the pipe to the process is known by."""
+        return os.fstat(self.theirs[0]).st_ino
 
     def close_ours(self) -> None:
         for end in self.ours:

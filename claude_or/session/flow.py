@@ -133,7 +133,9 @@ def _start(session: Session) -> int:
         session.guardian = spawn_guardian()
         configs = _start_servers(session)
         arguments = _their_arguments(session, settings, configs)
-        session.pid = spawn(claude, arguments, _child_environment(session, settings))
+        environment = _child_environment(session, settings)
+        tell_guardian(session, f"+port {session.port}")
+        session.pid = spawn(claude, arguments, environment)
         tell_guardian(session, f"+pid {session.pid} {start_time(session.pid) or '?'}")
         return _serve(session, terminal)
     finally:

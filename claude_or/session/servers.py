@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 
-from claude_or.mcp.guardian import start_time
 from claude_or.mcp.spawn import Born, spawn
 
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
@@ -40,10 +39,9 @@ class Servers:
         """Start each server's first command. What cannot be started is tried again, and told, by its supervision."""
         for launch in self.launches:
             try:
-                born = spawn(tuple(launch["commands"][0]), launch["env"], launch["cwd"])
+                born = spawn(tuple(launch["commands"][0]), launch["env"], launch["cwd"], guard)
             except OSError:
                 continue
-            guard(f"+pgid {born.pid} {start_time(born.pid) or '?'}")
             self.born[launch["name"]] = born
 
     def configuration(self, url: str) -> str:

@@ -42,6 +42,20 @@ def sleeper(started: Started, program: str = WILLING, *, session: bool = False) 
     return process
 
 
+def piped(started: Started, program: str = WILLING) -> tuple[subprocess.Popen[bytes], int]:
+    """A process that is up, and the inode of a pipe that nobody but it holds: whoever does is ended by its guardian."""
+    ends = os.pipe()
+    inode = os.fstat(ends[0]).st_ino
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, stdin=ends[0], stdout=subprocess.PIPE, start_new_session=True)
+    for end in ends:
+        os.close(end)
+    started.append(process)
+    assert process.stdout
+    assert process.stdout.readline() == b"up\n"
+    return process, inode
+
+
 def guard(lines: list[str]) -> None:
     """Let a guardian live through these lines until its pipe closes, as when claude-or dies."""
     pid, pipe = spawn_guardian()
@@ -82,6 +96,38 @@ def test_a_group_ends_with_everybody_in_it(started: Started, tmp_path: Path) -> 
     while start_time(grandchild) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not os.path.exists(f"/proc/{grandchild}/cmdline") or not Path(f"/proc/{grandchild}/cmdline").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at other processes through /proc")
+@pytest.mark.parametrize("program", [WILLING, STUBBORN])
+def test_who_was_born_before_its_number_could_be_told_is_known_by_its_pipe(started: Started, program: str) -> None:
+    process, inode = piped(started, program)
+
+    guard([f"+pipe {inode}"])
+
+    assert process.wait(5) in {-signal.SIGTERM, -signal.SIGKILL}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at other processes through /proc")
+def test_a_newborn_is_known_by_the_proxy_that_it_was_told(started: Started) -> None:
+    process = subprocess.Popen(
+        ["sleep", "60"], env={"ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}, stdout=subprocess.PIPE
+    )
+    started.append(process)
+
+    guard(["+port 11"])
+    assert process.poll() is None
+    guard(["+port 1"])
+
+    assert process.wait(5) == -signal.SIGTERM
+
+
+def test_what_a_newborn_is_known_by_is_forgotten_once_its_number_is_told(started: Started) -> None:
+    process, inode = piped(started)
+
+    guard([f"+pipe {inode}", "+pid 999999999 1"])
+
+    assert process.poll() is None
 
 
 def test_what_was_taken_off_the_list_is_left_alone(started: Started) -> None:

@@ -41,7 +41,8 @@ def test_each_server_is_started_in_a_session_of_its_own_and_told_to_the_guardian
         assert os.getcwd() == here
         assert os.getsid(born.pid) == os.getpgid(born.pid) == born.pid
         assert os.readlink(f"/proc/{born.pid}/cwd") == os.path.realpath(tmp_path)
-        assert told[0].split()[:2] == ["+pgid", str(born.pid)]
+        assert [line.split()[0] for line in told] == ["+pipe", "+pgid"]
+        assert told[1].split()[1] == str(born.pid)
     finally:
         for handle in (born.stdin, born.stdout, born.stderr):
             os.close(handle)
