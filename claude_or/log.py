@@ -369,8 +369,13 @@ def told_of_crash(error: BaseException) -> str:
     """A traceback in which the secrets of this process and of its environment are masked."""
     import traceback
 
+    return without_secrets("".join(traceback.format_exception(error)))
+
+
+def without_secrets(text: str) -> str:
+    """A text in which the secrets of this process and of its environment are masked."""
     in_environment = {value for name, value in os.environ.items() if _SECRET_NAME.search(name.upper())}
-    return Redaction((*_kept, *in_environment)).text("".join(traceback.format_exception(error)))
+    return Redaction((*_kept, *in_environment)).text(text)
 
 
 def write_crash(error: BaseException, folder: str) -> str:

@@ -20,6 +20,7 @@ import msgspec
 from claude_or.config.folders import cache_folder, data_folder, state_folder
 from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
+from claude_or.log import without_secrets
 from claude_or.session.arguments import prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
@@ -85,7 +86,7 @@ async def _live(session: Session) -> None:
         await gate.__aexit__(None, None, None)
     if not child.done():
         raise ClaudeOrError(
-            f"the proxy could not go on: {fatal.result()}",
+            f"the proxy could not go on: {without_secrets(str(fatal.result()))}",
             hint=f"The session was ended. Its log is {gate.log_path or 'not written'}.",
             exit_code=EXIT_PROXY,
         )
@@ -232,7 +233,9 @@ async def _serve(
         failed = await over
     if failed is not None:
         raise ClaudeOrError(
-            f"the proxy could not go on: {failed}", hint=f"Its log is {gate.log_path}.", exit_code=EXIT_PROXY
+            f"the proxy could not go on: {without_secrets(str(failed))}",
+            hint=f"Its log is {gate.log_path}.",
+            exit_code=EXIT_PROXY,
         )
     return EXIT_OK
 

@@ -4,7 +4,7 @@
 Steps: `["ask"]` one non-streaming turn, its text on stdout · `["stream"]` one streamed turn, its text on stdout · `["tell", PATH]`
 write pid, arguments, environment and the settings file as JSON · `["wait", PATH]` until PATH exists · `["exit", CODE]` ·
 `["die", SIGNAL]` · `["ignore", SIGNAL, …]` · `["grandchild", PATH]` start a sleeper and write its pid · `["say", TEXT]` ·
-`["raw"]` put the terminal into raw mode · `["echo stdin"]`.
+`["raw"]` put the terminal into raw mode · `["echo stdin"]`. FAKE_CLAUDE_PROMPT is what it asks, FAKE_CLAUDE_LIMIT how long it waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-LIMIT = 60.0
+LIMIT = float(os.environ.get("FAKE_CLAUDE_LIMIT", "60"))
 
 
 def post(*, stream: bool) -> str:
@@ -28,7 +28,7 @@ def post(*, stream: bool) -> str:
         "model": os.environ["ANTHROPIC_MODEL"],
         "max_tokens": 1000,
         "stream": stream,
-        "messages": [{"role": "user", "content": "hello"}],
+        "messages": [{"role": "user", "content": os.environ.get("FAKE_CLAUDE_PROMPT", "hello")}],
     }
     request = urllib.request.Request(
         os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages?beta=true",

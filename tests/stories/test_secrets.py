@@ -1,7 +1,8 @@
 """A canary in every place where a secret may be; afterwards every byte that anybody can read is searched for them.
 
-Planted: the key of the host, the host's own error that quotes it, a prompt and an answer. Found in the child: the token of the
-session. Searched: stdout, stderr, every file that was written, command lines and environments of all our processes.
+Planted: the key of the host, the host's own errors that quote it, a secret of an MCP server, a prompt and an answer. Found in the
+child: the token of the session. Searched: stdout, stderr, every file that was written, command lines and environments of all our
+processes, what `status`, `doctor` and crashes tell.
 """
 
 from __future__ import annotations
@@ -10,18 +11,24 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 
 from tests.fakes.record import Ask
-from tests.fakes.replies import Scripted, error, reset, text
+from tests.fakes.replies import Scripted, comment, end, error, html, plain, raw, reset, stream_error, text
+from tests.mcp.relayed import fake_command
+from tests.proxy.gateway import prompt
 from tests.stories.conftest import World, until
+from tests.support.mcp import configure, started
 
 KEY = "sk-or-v1-canary-9f3b6c1d77aa4e0c8b5d2f61e4a7c9d0"
 BARE_KEY = "canary-without-a-known-form-5d2f61e4a7c9d0"
 ANSWER = "canary-of-an-answer-77aa4e0c"
+PROMPT = "canary-of-a-prompt-b5d2f61e"
 ROOT = str(Path(__file__).parents[2])
 
 
@@ -54,6 +61,125 @@ def written(world: World) -> dict[Path, bytes]:
 def logs(world: World) -> list[Path]:
     """Log files and crash reports."""
     return [path for path in (world.home / ".local" / "state" / "claude-or").rglob("*") if path.is_file()]
+
+
+ECHOES: dict[str, Callable[[str], Scripted]] = {
+    "400": lambda key: error(400, f"key {key} is not for this"),
+    "401": lambda key: error(401, f"No such key: {key}"),
+    "402": lambda key: error(402, f"{key} has no credits"),
+    "403": lambda key: error(403, f"{key} may not", metadata={"reasons": [f"Bearer {key}"]}),
+    "404": lambda key: error(404, f"no model for {key}"),
+    "429": lambda key: error(429, f"{key} too often", metadata={"raw": f'{{"key": "{key}"}}', "provider_name": "Acme"}),
+    "500": lambda key: error(500, f"crash near authorization: Bearer {key}"),
+    "a page": lambda key: html(502, f"<html><body><h1>Bad gateway</h1>{key}</body></html>"),
+    "a broken page": lambda key: plain(200, f"<p>{key}".encode(), "text/html"),
+    "a header": lambda key: error(500, "no", headers={"X-Debug": key, "Location": f"http://127.0.0.1/{key}"}),
+    "an error in the stream": lambda key: [text("half"), stream_error(502, f"Bearer {key} went wrong")],
+    "an event that is none": lambda key: [text("half"), raw(f'data: {{"key": "{key}\n\n'), end()],
+    "a comment": lambda key: [*comment(2, f"debug {key}"), text("fine")],
+}
+
+
+@pytest.mark.parametrize("key", ["known", "unknown"])
+async def test_whatever_a_host_quotes_the_key_in_nobody_reads_it(world: World, key: str) -> None:
+    key = KEY if key == "known" else BARE_KEY
+    replies = [make(key) for make in ECHOES.values()]
+    asked = 0
+
+    def brain(_ask: Ask, _n: int) -> Scripted:
+        return replies[asked]
+
+    world.host.script(brain)
+    running = await world.start(
+        ["wait", "GO"],
+        args=("--log-level", "debug", "-p", "hi"),
+        OPENROUTER_API_KEY=key,
+        FAKE_CLAUDE_PROMPT=PROMPT,
+    )
+    told = (await running.until_told())["environment"]
+    headers = {"authorization": f"Bearer {told['ANTHROPIC_AUTH_TOKEN']}"}
+    async with aiohttp.ClientSession(trust_env=False) as client:
+        for asked in range(len(replies)):
+            for stream in (True, False):
+                body = prompt(PROMPT, stream=stream)
+                url = told["ANTHROPIC_BASE_URL"] + "/v1/messages"
+                async with client.post(url, json=body, headers=headers) as response:
+                    heads = "\n".join(f"{name}: {value}" for name, value in response.headers.items())
+                    said = await response.read()
+                assert hits(key, heads.encode()) == hits(key, said) == [], list(ECHOES)[asked]
+    running.let_go()
+    done = await running.done()
+    assert done.code == 0
+    assert logs(world)
+    for data in (done.out.encode(), done.err.encode(), *written(world).values()):
+        assert hits(key, data) == []
+        assert PROMPT.encode() not in data
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_the_secret_of_an_mcp_server_is_in_its_environment_alone(world: World) -> None:
+    secret, told_at = "canary-of-an-mcp-server-61e4a7c9d0", world.folder / "servers"
+    entry = {
+        "type": "command",
+        "command": list(fake_command("--tell", str(told_at))),
+        "environment": {"SERVICE_TOKEN": secret},
+    }
+    configure(world.home, one=entry)
+    running = await world.start(
+        ["stream"],
+        ["tell", str(world.folder / "mid")],
+        ["wait", "GO"],
+        args=("--log-level", "debug", "-p", "hi"),
+    )
+    await running.until_told()
+    await until((world.folder / "mid").exists, "the turn did not end")
+    await until(lambda: started(told_at), "the server was not started")
+    (server,) = started(told_at)
+    assert hits(secret, Path(f"/proc/{server}/environ").read_bytes())
+    assert hits(KEY, Path(f"/proc/{server}/environ").read_bytes()) == []
+    for pid in family(running.process.pid):
+        assert hits(secret, Path(f"/proc/{pid}/cmdline").read_bytes()) == [], pid
+    running.let_go()
+    done = await running.done()
+    assert done.code == 0
+    for data in (done.out.encode(), done.err.encode()):
+        assert hits(secret, data) == []
+    for path, data in written(world).items():
+        if hits(secret, data):
+            # What stands in clear in the user's own file may be kept by the launch, for the user alone.
+            assert path.name == "mcp_servers.yaml" or path.name.startswith("launch-"), path
+            assert path.name == "mcp_servers.yaml" or stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+CRASH = """
+import os
+import claude_or.proxy.app as app
+
+async def answer_messages(request, house, request_id):
+    raise {error}("a bug near " + os.environ.get("OPENROUTER_API_KEY", "") + request.headers["authorization"])
+
+app.answer_messages = answer_messages
+"""
+
+
+@pytest.mark.parametrize("error_type", ["ZeroDivisionError", "MemoryError"])
+async def test_a_crash_in_a_request_that_quotes_the_key_tells_it_to_nobody(world: World, error_type: str) -> None:
+    broken = world.folder / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(CRASH.format(error=error_type), encoding="utf-8")
+    running = await world.start(
+        ["ask"],
+        args=("--log-level", "debug", "-p", "hi"),
+        OPENROUTER_API_KEY=KEY,
+        PYTHONPATH=f"{broken}:{ROOT}",
+    )
+    token = (await running.until_told())["environment"]["ANTHROPIC_AUTH_TOKEN"]
+    done = await running.done()
+    assert done.code != 0
+    everything = [done.out.encode(), done.err.encode(), *written(world).values()]
+    assert any(b"a bug near" in data for data in everything), "the crash left no trace"
+    for data in everything:
+        assert hits(KEY, data) == hits(token, data) == []
 
 
 def echoing(key: str) -> list[Scripted]:
