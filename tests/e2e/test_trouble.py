@@ -22,7 +22,7 @@ IDLE = re.compile(r"^❯\s*$", re.MULTILINE)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("status", "delay", "calls", "seconds"),
-    [(500, 0.0, 12, 60), (529, 0.0, 12, 60), (429, 0.0, 14, 150), (502, 7.0, 12, 90)],
+    [(500, 0.0, 12, 60), (529, 0.0, 12, 60), (429, 0.0, 14, 150), (502, 7.0, 12, 90), (502, 15.0, 12, 150)],
 )
 async def test_lasting_trouble_is_told_in_the_hosts_words_soon(
     lab: Lab, status: int, delay: float, calls: int, seconds: float

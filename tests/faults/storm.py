@@ -187,7 +187,8 @@ async def rig(world: World) -> AsyncGenerator[Rig]:
     assert stormy.stdin is not None
     try:
         host_port = int(await stormy.stdout.readline())
-        running = await world.start(["wait", "GO"], OPENROUTER_BASE_URL=f"http://127.0.0.1:{host_port}/v1")
+        url = f"http://127.0.0.1:{host_port}/v1"
+        running = await world.start(["wait", "GO"], OPENROUTER_BASE_URL=url, FAKE_CLAUDE_LIMIT="300")
         told = (await running.until_told())["environment"]
         made = Rig(running, host_port, int(told["ANTHROPIC_BASE_URL"].rpartition(":")[2]), told["ANTHROPIC_AUTH_TOKEN"])
         for _ in range(5):

@@ -124,14 +124,18 @@ async def test_fifty_turns_at_once(there: Rig) -> None:
     body = there.body(20, tools=TOOLS, system="s" * 50_000)
     firsts: list[float] = []
     straight: list[float] = []
+    used = there.cpu()
     for _ in range(5):
         firsts += [told.first for told in await at_once(there, body, 50, 20)]
         straight += [told.first for told in await at_once(there, body, 50, 20, direct=True)]
+    used = (there.cpu() - used) / len(firsts)
     more = p99(firsts) - p99(straight)
     print(
-        f"50 turns of {len(body) // 1000} kB at once: first byte p99 {p99(firsts) * 1000:.0f} ms, {more * 1000:.0f} more"
+        f"50 turns of {len(body) // 1000} kB at once: first byte p99 {p99(firsts) * 1000:.0f} ms, {more * 1000:.0f} more;"
+        f" {used * 1000:.1f} ms of CPU a turn"
     )
-    assert more < 1.0
+    # What is late on a busy machine says nothing; what it costs does.
+    assert used < 0.015
 
 
 async def at_once(there: Rig, body: bytes, many: int, count: int, *, direct: bool = False) -> list[Told]:
@@ -158,12 +162,14 @@ async def test_a_thousand_streams_of_even_pace(there: Rig, rate: int) -> None:
         await asyncio.sleep(0.5)
     told = [task.result() for task in asked]
     delays = [delay for one in told for delay in one.delays]
+    used = (there.cpu() - used) / len(delays)
     print(
         f"1,000 x {rate}/s x 20 s: {sum(one.whole for one in told)} whole, delay median"
         f" {statistics.median(delays) * 1000:.0f} ms, p99 {p99(delays) * 1000:.0f} ms, longest answer"
         f" {max(one.took for one in told):.1f} s, {(most - idle) / MB:.0f} MB more,"
-        f" {(there.cpu() - used) / len(delays) * 1e6:.0f} us of CPU a delta"
+        f" {used * 1e6:.0f} us of CPU a delta"
     )
     assert {one.status for one in told} == {200}
     assert all(one.whole for one in told)
     assert most - idle < 150 * MB
+    assert used < 0.0002
