@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 
 from claude_or.cli.key_facts import KEYS_PAGE, key_findings
 from claude_or.cli.models import Listing, listing_findings, newest, role_findings
+from claude_or.cli.own_hosts import check_own_host
 from claude_or.cli.result import CommandResult, Finding, counted, exit_code_of
 from claude_or.config.folders import cache_folder, short
 from claude_or.config.key import Key, key_variables
 from claude_or.config.load import Loaded, Overrides, load, user_file
+from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
 from claude_or.errors import ClaudeOrError
-from claude_or.routing.names import roles
+from claude_or.routing.names import hosts_in_use, roles
 from claude_or.session.conflicts import conflicts
 from claude_or.session.keys import key_of
 from claude_or.session.versions import NEWEST, remark_on
@@ -72,8 +74,18 @@ async def examine(around: Surroundings) -> Findings:
         skipped = [Finding("note", "host", "not looked at while the configuration is wrong")]
         checks.append(("host", _settled([*key_trouble, *skipped])))
     else:
-        checks.append(("host", check_host(around, loaded, key, key_trouble)))
-        checks.append(("models", check_models(around, loaded, key)))
+        asked = hosts_in_use(loaded.settings)
+        if DEFAULT_HOST in asked:
+            checks.append(("host", check_host(around, loaded, key, key_trouble)))
+            checks.append(("models", check_models(around, loaded, key)))
+        else:
+            checks.append((
+                "host",
+                _settled([Finding("note", "host", "no role asks OpenRouter; no key of it is needed")]),
+            ))
+        checks += [
+            (name, check_own_host(name, loaded.settings, around.environ)) for name in sorted(asked - {DEFAULT_HOST})
+        ]
     results = await asyncio.gather(*(_bounded(name, check, key) for name, check in checks))
     return [*config_findings, *check_settings(around), *(finding for found in results for finding in found)]
 

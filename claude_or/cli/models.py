@@ -17,7 +17,7 @@ from claude_or.config.load import Loaded, Overrides, load
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
-from claude_or.routing.names import RoleChoice, roles
+from claude_or.routing.names import RoleChoice, roles, written
 from claude_or.routing.paths import choose_path
 from claude_or.session.keys import key_of
 from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
@@ -157,7 +157,7 @@ def _roles_table(chosen: Mapping[Role, RoleChoice], loaded: Loaded) -> Table:
     rows = tuple(
         (
             role,
-            choice.slug,
+            written(choice.slug, choice.host),
             choose_path(choice.slug, choice.host, loaded.settings).path,
             _brief(loaded.origin(choice.origin) if choice.origin else DEFAULT),
         )
