@@ -6,7 +6,7 @@ import marshal
 
 import pytest
 
-from claude_or.config.schema import Models, Settings
+from claude_or.config.schema import Fallbacks, Models, Provider, ProviderModel, Settings
 from claude_or.session.facts import ASSUMED_WINDOW, facts_of, model_argument, told_output
 
 
@@ -84,3 +84,23 @@ def test_a_tier_named_by_the_user_is_a_slug_for_the_client(value: str, translate
     settings = Settings(models=Models(big="x/big", small="x/small"), aliases={"gpt": "openai/gpt-9"})
 
     assert model_argument(settings)(value) == translated
+
+
+def test_own_hosts_fallbacks_and_the_long_model_count_in_the_window_told() -> None:
+    lab = Provider(base_url="http://127.0.0.1:9/v1", models={"tiny": ProviderModel(context_window=65_536)})
+    limits = {"x/big": (200_000, 64_000), "x/next": (131_072, 32_000), "x/long": (1_000_000, 64_000)}
+
+    def window(big: str, fallbacks: list[str], long_context: str | None = None) -> tuple[int, list[str]]:
+        settings = Settings(
+            models=Models(big=big, small="x/small", long_context=long_context),
+            fallbacks=Fallbacks(big=fallbacks),
+            providers={"lab": lab},
+        )
+        facts = facts_of(settings, lambda name: limits.get(name, (None, None)))
+        return facts["window"], facts["assumed"]
+
+    assert window("lab:tiny", []) == (65_536, [])
+    assert window("lab:other", []) == (ASSUMED_WINDOW, ["lab:other"])
+    assert window("x/big", ["x/next", "lab:tiny"]) == (65_536, [])
+    assert window("x/big", ["x/next"]) == (131_072, [])
+    assert window("x/big", ["x/next"], "x/long") == (1_000_000, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from claude_or.config.schema import Models, OpenRouter, Provider, ProviderModel, Settings
 from claude_or.routing.names import resolve
 from claude_or.upstream.hosts import Hosts
+from tests.fakes.listing import SONNET
 from tests.fakes.openrouter import KEY, OpenRouterFake
 from tests.fakes.plain_host import Say, plain_host
 from tests.proxy.gateway import WEATHER, gateway, prompt
@@ -104,3 +105,18 @@ def test_a_name_of_a_host_means_its_model() -> None:
     settings = Settings(models=Models(big=OTHER), providers={"lab": Provider(base_url="http://127.0.0.1:9/v1")})
     found = resolve(OTHER, settings)
     assert (found.host, found.slug, found.role) == ("lab", "tiny:1b", "main")
+
+
+async def test_a_host_of_the_messages_api_is_asked_natively_with_its_own_kind_of_credential() -> None:
+    async with OpenRouterFake(key=OTHER_KEY) as messages:
+        said = Provider(base_url=messages.base_url, kind="anthropic", key_variable="LAB_KEY", key_header="x-api-key")
+        settings = Settings(models=Models(big=f"lab:{SONNET}"), providers={"lab": said})
+        environ = {"LAB_KEY": OTHER_KEY}
+        async with Hosts(settings, KEY, environ) as hosts, gateway(messages, settings=settings, hosts=hosts) as door:
+            answer = await door.post(prompt(model="opus"), x_claude_code_session_id="0123")
+        assert answer.message["model"] == "opus"
+        (asked,) = messages.asks
+        assert (asked.kind, asked.model) == ("messages", SONNET)
+        assert asked.headers["x-api-key"] == OTHER_KEY
+        assert not {"authorization", "x-session-id", "http-referer"} & {name.lower() for name in asked.headers}
+        assert not {"session_id", "provider"} & asked.body.keys()
