@@ -14,10 +14,16 @@ from tests.support.lab import Lab
 __all__ = ["claude_binary"]
 
 
+SCENARIOS = {"test_answers", "test_tools", "test_many_tools", "test_window", "test_failures"}
+"""What runs on every supported version of the client; screens and the client's own list of tools differ between them."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            if item.path.stem in SCENARIOS:
+                item.add_marker(pytest.mark.scenario)
 
 
 @pytest.fixture

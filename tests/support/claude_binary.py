@@ -18,15 +18,18 @@ VERSION = "2.1.330"
 """The version that the tests were written against."""
 
 
-def find_or_install(environ: dict[str, str]) -> str:
-    """The path of a Claude Code to test with. Raises `ClaudeOrError` when none can be had."""
-    if named := environ.get("CLAUDE_OR_TEST_CLAUDE") or shutil.which("claude", path=environ.get("PATH")):
+def find_or_install(environ: dict[str, str], version: str | None = None) -> str:
+    """The path of a Claude Code to test with: of this version, else any. Raises `ClaudeOrError` when none can be had."""
+    if version is None and (
+        named := environ.get("CLAUDE_OR_TEST_CLAUDE") or shutil.which("claude", path=environ.get("PATH"))
+    ):
         return os.path.abspath(named)
+    version = version or VERSION
     cache = environ.get("CLAUDE_OR_TEST_CACHE") or str(Path.home() / ".cache" / "claude-or-tests")
     ours = {**environ, "XDG_DATA_HOME": os.path.abspath(cache)}
-    there = installed(ours, VERSION)
+    there = installed(ours, version)
     # Side by side, test runs wait for each other inside `install`.
-    return there or install(plan_install(ours, VERSION), lambda *_: None)
+    return there or install(plan_install(ours, version), lambda *_: None)
 
 
 @pytest.fixture(scope="session")
