@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from claude_or import __version__
-from claude_or.cli import app_models, app_money, app_setup
+from claude_or.cli import app_mcp, app_models, app_money, app_setup
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 
 if TYPE_CHECKING:
@@ -267,6 +267,7 @@ def _answer(command: str, ask: Callable[[], CommandResult], *, as_json: bool) ->
 app_models.register(app, _Command, _Group, _answer)
 app_money.register(app, _Command, _Group, _answer)
 app_setup.register(app, _Command, _Group, _answer)
+app_mcp.register(app, _Command, _Group, _answer)
 
 
 def run(arguments: list[str]) -> int:

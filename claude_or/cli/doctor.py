@@ -31,6 +31,9 @@ from claude_or.upstream.probe import probing
 
 REQUEST_WITHIN_S = 5.0
 CHECK_WITHIN_S = 15.0
+MCP = "mcp"
+SERVERS_WITHIN_S = 90.0
+"""MCP servers have a limit of their own each; this is for all of them, side by side."""
 INSTALL_HINT = (
     "Install it: npm install -g @anthropic-ai/claude-code, or name it: export CLAUDE_OR_CLAUDE=/path/to/claude"
 )
@@ -86,6 +89,7 @@ async def examine(around: Surroundings) -> Findings:
         checks += [
             (name, check_own_host(name, loaded.settings, around.environ)) for name in sorted(asked - {DEFAULT_HOST})
         ]
+    checks.append((MCP, check_servers(around)))
     results = await asyncio.gather(*(_bounded(name, check, key) for name, check in checks))
     return [*config_findings, *check_settings(around), *(finding for found in results for finding in found)]
 
@@ -96,16 +100,28 @@ async def _settled(findings: Findings) -> Findings:
 
 async def _bounded(name: str, check: Awaitable[Findings], key: Key | None) -> Findings:
     """A check's findings; a check that takes too long or breaks is a finding itself."""
+    limit_s = SERVERS_WITHIN_S if name == MCP else CHECK_WITHIN_S
     try:
-        async with asyncio.timeout(CHECK_WITHIN_S):
+        async with asyncio.timeout(limit_s):
             return await check
     except TimeoutError:
-        return [Finding("error", name, f"no result within {CHECK_WITHIN_S:g} s")]
+        return [Finding("error", name, f"no result within {limit_s:g} s")]
     except Exception as error:  # noqa: BLE001 - one of the four boundaries
         said = f"{type(error).__name__}: {error}"
         if key:
             said = said.replace(key.value, key.masked)
         return [Finding("error", name, "this check itself failed; that is a bug in claude-or", said)]
+
+
+async def check_servers(around: Surroundings) -> Findings:
+    """Whether each MCP server starts and answers, in a process of its own; nothing without servers."""
+    from claude_or.cli.mcp import Place
+    from claude_or.cli.mcp import examine as examine_servers
+
+    try:
+        return await examine_servers(Place(around.environ, around.cwd))
+    except ClaudeOrError as error:
+        return [Finding("error", MCP, text, "", error.hint) for text in (error.message, *error.detail)]
 
 
 def check_config(around: Surroundings) -> tuple[Loaded | None, Findings]:

@@ -38,6 +38,7 @@ Commands
   models                which model has which role, its window and its price;
                         `models search TEXT`, `models show MODEL` find others
   doctor                check everything a session needs, and say how to mend it
+  mcp                   MCP servers: list, status, logs, restart, test, ...
   usage                 what was paid: by model, project, session, role, day
   budget                the caps of running sessions; `budget raise 5` lifts one
   statusline            the line below claude's prompt, which claude runs
@@ -53,7 +54,7 @@ Examples
   claude-or -p "Explain this repository"  one answer, for a script
   claude-or --resume                      go on where you stopped
   claude-or --quiet -p hi | tee out.txt   only the answer on stdout
-  claude-or mcp list                      one of claude's own commands
+  claude-or -- mcp list                   one of claude's own commands
   claude-or demo -p "Say hello"           no key, no network
 
 Everything else is Claude Code's: `claude --help` lists it. The key is read from

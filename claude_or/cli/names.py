@@ -14,6 +14,7 @@ COMMANDS: frozenset[str] = frozenset({
     "login",
     "logout",
     "logs",
+    "mcp",
     "models",
     "serve",
     "statusline",

@@ -145,3 +145,22 @@ async def test_a_mistake_in_a_file_of_servers_stops_the_launch_with_the_fix(worl
 
     assert done.code == 78
     assert "mcp_servers.yaml:4: servers.a.python_version: put the version in quotes" in done.err
+
+
+async def test_commands_reach_the_servers_of_a_running_session(world: World) -> None:
+    told_at = world.folder / "servers"
+    configure(world.home, fake=("--tell", str(told_at)))
+    running = await world.start(["wait", "GO"])
+    await running.until_told()
+    await until(lambda: started(told_at), "the server was not started")
+
+    status = json.loads((await world.run(args=("mcp", "status", "--json"))).out)
+    (session,) = status["data"]
+    assert [one["name"] for one in session["servers"]] == ["fake"]
+    restarted = json.loads((await world.run(args=("mcp", "restart", "fake", "--json"))).out)
+    assert restarted["data"][0]["name"] == "fake"
+    await until(lambda: len(started(told_at)) == 2, "it was not started anew")
+    unknown = await world.run(args=("mcp", "restart", "fke"))
+    assert "did you mean fake?" in unknown.err
+    running.let_go()
+    assert (await running.done()).code == 0

@@ -1,0 +1,389 @@
+"""`claude-or mcp …`: the servers that the files name, those that run, their logs, and what must be approved.
+
+What concerns running sessions goes through each one's `/control`; `test` and `doctor` start servers of their own and end them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from claude_or.cli.result import Column, CommandResult, Finding, Table, counted, exit_code_of
+from claude_or.config.check import nearest_hint
+from claude_or.config.folders import short, state_folder
+from claude_or.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_USAGE, ClaudeOrError
+from claude_or.mcp.interpreters import python_question
+from claude_or.mcp.launch import McpLaunch
+from claude_or.mcp.probe import Probed, probe
+from claude_or.mcp.resolve import Resolved
+from claude_or.mcp.setup import Group, Survey, survey
+from claude_or.mcp.sources import user_place
+from claude_or.mcp.trust import approve, revoke
+from claude_or.session.approval import shown
+from claude_or.session.running import Running, ask, running
+
+WARM_LIMIT_S = 600.0
+LOG_LINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command was given; `named` are the values of `--mcp`."""
+
+    environ: Mapping[str, str]
+    cwd: str
+    named: tuple[str, ...] = ()
+
+    def survey(self) -> Survey:
+        """What the files say."""
+        return survey(self.environ, self.cwd, self.named)
+
+
+def list_servers(place: Place) -> CommandResult:
+    """Every server of every file, and whether the next session starts it."""
+    found = place.survey()
+    effective = found.effective()
+    rows: list[tuple[str, ...]] = []
+    data: list[dict[str, object]] = []
+    findings = [Finding("error", "mcp", mistake) for group in found.groups for mistake in group.mistakes]
+    for name, (server, group) in effective.items():
+        kind = (
+            "supervised"
+            if server.launch
+            else "left to claude"
+            if server.passed and "command" in server.passed
+            else "remote"
+        )
+        state = "yes" if group.trusted and not server.problem else "no: not approved" if not group.trusted else "no"
+        command = _masked(shlex.join(server.argv), server)
+        rows.append((name, kind, state, server.problem or command, group.source.shown))
+        data.append({
+            "name": name, "kind": kind, "starts": state == "yes", "approved": group.trusted, "command": command,
+            "file": group.source.path, "variables": list(server.used), "problem": server.problem,
+        })  # fmt: skip
+        findings += [Finding("warn", name, warning) for warning in (*server.warnings, *server.notes)]
+    for name, source in found.disabled:
+        if name not in effective:
+            rows.append((name, "disabled", "no", "", source.shown))
+            data.append({"name": name, "kind": "disabled", "starts": False, "file": source.path})
+    columns = (Column("server"), Column("kind"), Column("starts"), Column("command", is_prose=True), Column("file"))
+    own = short(user_place(place.environ, place.cwd), place.environ)
+    return CommandResult(
+        "mcp list",
+        data,
+        (Table("MCP servers", columns, tuple(rows)),) if rows else (),
+        tuple(findings),
+        "" if rows else f"No MCP servers. Yours would stand in {own}; `claude-or mcp import FILE` takes over claude's.",
+        exit_code_of(tuple(findings)),
+    )
+
+
+def status(environ: Mapping[str, str]) -> CommandResult:
+    """How the servers of the running sessions stand."""
+    rows: list[tuple[str, ...]] = []
+    data: list[dict[str, object]] = []
+    for session in running(environ):
+        servers = ask(session, "GET", "/control/mcp")[1]["servers"]
+        data.append({"pid": session.pid, "cwd": session.cwd, "servers": servers})
+        for one in servers:
+            up = "" if one["uptime_s"] is None else f"{one['uptime_s']:.0f} s"
+            tools = "" if one["tools"] is None else str(one["tools"])
+            rows.append((
+                str(session.pid), one["name"], one["state"], str(one["pid"] or ""), up,
+                str(one["restarts"]), tools, one["last_error"],
+            ))  # fmt: skip
+    columns = (
+        Column("session", True), Column("server"), Column("state"), Column("pid", True), Column("up", True),
+        Column("restarts", True), Column("tools", True), Column("last error", is_prose=True),
+    )  # fmt: skip
+    summary = (
+        "" if rows else "No running session has MCP servers; `claude-or mcp list` shows what a session would start."
+    )
+    return CommandResult(
+        "mcp status", data, (Table("MCP servers", columns, tuple(rows)),) if rows else (), summary=summary
+    )
+
+
+def restart(name: str, pid: int | None, environ: Mapping[str, str]) -> CommandResult:
+    """Start a server anew in every running session that has it, or in one. Raises `ClaudeOrError`."""
+    having = _having(name, pid, environ)
+    data: list[dict[str, object]] = []
+    for session in having:
+        code, told = ask(session, "POST", f"/control/mcp/{name}/restart", {})
+        if code != 200:
+            raise ClaudeOrError(
+                f"session {session.pid} could not start {name} anew (status {code})",
+                hint=f"`claude-or mcp logs {name}` shows what it said.",
+            )
+        data.append({"session": session.pid, **told})
+    said = "; ".join(f"{name} in session {one['session']} is {one['state']}" for one in data)
+    return CommandResult("mcp restart", data, summary=said + ".")
+
+
+def _having(name: str, pid: int | None, environ: Mapping[str, str]) -> list[Running]:
+    """The running sessions with a server of this name."""
+    sessions = [session for session in running(environ) if pid in (None, session.pid)]
+    names: dict[int, list[str]] = {
+        session.pid: [one["name"] for one in ask(session, "GET", "/control/mcp")[1]["servers"]] for session in sessions
+    }
+    having = [session for session in sessions if name in names[session.pid]]
+    if not having:
+        known = sorted({one for found in names.values() for one in found})
+        raise ClaudeOrError(
+            f"no running session has an MCP server {name!r}" + nearest_hint(name, known),
+            hint="`claude-or mcp status` shows what runs.",
+        )
+    return having
+
+
+def log_file(name: str, environ: Mapping[str, str]) -> str:
+    """Where a server's stderr is kept. Raises `ClaudeOrError` when there is none."""
+    folder = os.path.join(state_folder(environ), "logs", "mcp")
+    path = os.path.join(folder, f"{os.path.basename(name)}.log")
+    if not os.path.exists(path):
+        known = [one.removesuffix(".log") for one in _names_in(folder) if one.endswith(".log")]
+        raise ClaudeOrError(
+            f"there is no log of an MCP server {name!r}" + nearest_hint(name, known),
+            hint=f"Logs are in {short(folder, environ)}; a server that was never started has none.",
+        )
+    return path
+
+
+def logs(name: str, environ: Mapping[str, str], lines: int = LOG_LINES) -> CommandResult:
+    """The last lines of a server's stderr."""
+    path = log_file(name, environ)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        last = [line.rstrip("\n") for line in file][-lines:] if lines else []
+    return CommandResult("mcp logs", {"log": path, "lines": last}, summary="\n".join(last))
+
+
+def follow(path: str, write: Callable[[str], object], wait: Callable[[], object]) -> None:
+    """Write what is added to a log, through its rotations, until `wait` raises `KeyboardInterrupt`."""
+    file = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115 - replaced below
+    try:
+        file.seek(0, os.SEEK_END)
+        while True:
+            if added := file.read():
+                write(added)
+                continue
+            wait()
+            try:
+                if os.stat(path).st_ino != os.fstat(file.fileno()).st_ino:
+                    write(file.read())
+                    file.close()
+                    file = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115
+            except FileNotFoundError:
+                pass  # between the two steps of a rotation
+    finally:
+        file.close()
+
+
+def try_server(name: str, place: Place) -> CommandResult:
+    """Start one server, ask it, and end it. Raises `ClaudeOrError`."""
+    server, group = _named(name, place)
+    launch = _startable(server, group)
+    done = asyncio.run(_probed(launch, server))
+    finding = finding_of(done)
+    table = Table("Tools", (Column("tool"),), tuple((tool,) for tool in done.tools))
+    return CommandResult(
+        "mcp test",
+        {"works": done.works, **asdict(done)},
+        (table,) if done.tools else (),
+        (finding,),
+        exit_code=exit_code_of((finding,)),
+    )
+
+
+def warm(names: tuple[str, ...], place: Place) -> CommandResult:
+    """Start each server once with all the time it needs, so that what it is made of is downloaded."""
+    chosen = [_named(name, place) for name in names] or list(place.survey().effective().values())
+    launches = [
+        (_patient(server.launch), server) for server, group in chosen if server.launch is not None and group.trusted
+    ]
+
+    async def all_of_them() -> list[Probed]:
+        return [await _probed(launch, server) for launch, server in launches]  # one after the other: they share caches
+
+    done = asyncio.run(all_of_them())
+    findings = tuple(finding_of(one) for one in done)
+    data = [{"works": one.works, **asdict(one)} for one in done]
+    summary = counted(findings) if findings else "There is nothing to warm up."
+    return CommandResult("mcp warm", data, (), findings, summary, exit_code_of(findings))
+
+
+def _patient(launch: McpLaunch) -> McpLaunch:
+    from dataclasses import replace
+
+    return replace(launch, start_timeout=WARM_LIMIT_S)
+
+
+async def examine(place: Place) -> list[Finding]:
+    """For `doctor`: every server started side by side, those that are not approved named. Raises `ClaudeOrError`."""
+    found = place.survey()
+    findings = [Finding("error", "mcp", mistake) for group in found.groups for mistake in group.mistakes]
+    starts: list[tuple[McpLaunch, Resolved]] = []
+    for group in found.groups:
+        if not group.trusted and not group.mistakes:
+            text = f"{group.source.shown} names MCP servers that are not approved"
+            findings.append(Finding("note", "mcp", text, fix="`claude-or mcp trust` shows them and asks."))
+    for server, group in found.effective().values():
+        findings += [Finding("warn", f"mcp {server.name}", note) for note in (*server.warnings, *server.notes)]
+        if server.problem:
+            findings.append(Finding("error", f"mcp {server.name}", server.problem))
+        elif server.launch is not None and group.trusted:
+            starts.append((server.launch, server))
+    done = await asyncio.gather(*(_probed(launch, server) for launch, server in starts))
+    return findings + [finding_of(one) for one in done]
+
+
+def finding_of(done: Probed) -> Finding:
+    """What a try found out, in a line."""
+    check = f"mcp {done.name}"
+    if done.works:
+        about = " ".join(part for part in (done.server, done.version) if part)
+        runs = f", on {done.interpreter}" if done.interpreter else ""
+        return Finding("ok", check, f"{about or 'it'}: {len(done.tools)} tools in {done.seconds:.1f} s{runs}")
+    code = "" if done.exit_code is None else f" (exit code {done.exit_code})"
+    detail = "\n".join([f"command: {shlex.join(done.command)}", *done.stderr])
+    fix = "A first start may have to download: try `claude-or mcp warm`." if "no answer within" in done.reason else ""
+    return Finding("error", check, f"failed at {done.step}: {done.reason}{code}", detail, fix)
+
+
+async def _probed(launch: McpLaunch, server: Resolved) -> Probed:
+    done = await probe(launch)
+    done.interpreter = server.interpreter or await _interpreter(launch)
+    return done
+
+
+async def _interpreter(launch: McpLaunch) -> str:
+    """The absolute interpreter that uv chooses; empty when it is not asked or does not know."""
+    question = python_question(launch.commands[-1])
+    if not question:
+        return ""
+    null, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *question, stdin=null, stdout=pipe, stderr=null, env=launch.env, cwd=launch.cwd
+        )
+    except OSError:
+        return ""
+    output, _ = await process.communicate()
+    return output.decode(errors="replace").strip() if process.returncode == 0 else "a Python that uv will download"
+
+
+def trust(place: Place, answer: Callable[[str], bool] | None, *, forget: bool = False) -> CommandResult:
+    """Show what the project's files would start, and approve it when `answer` says so; None means that nobody can be asked."""
+    foreign = [group for group in place.survey().groups if group.source.foreign]
+    if not foreign:
+        return CommandResult("mcp trust", [], summary="No file of this project names MCP servers.")
+    if forget:
+        gone = [group.source.shown for group in foreign if revoke(place.environ, group.source.path)]
+        return CommandResult(
+            "mcp trust", gone, summary=f"No longer approved: {', '.join(gone)}." if gone else "Nothing was approved."
+        )
+    data: list[dict[str, object]] = []
+    said: list[str] = []
+    for group in foreign:
+        approved = group.trusted
+        if group.mistakes:
+            raise ClaudeOrError(
+                group.mistakes[0],
+                hint="Set the variable first: an approval covers what is started.",
+                exit_code=EXIT_CONFIG,
+            )
+        if not approved:
+            if answer is None:
+                raise ClaudeOrError(
+                    f"{group.source.shown} cannot be approved: there is no terminal to ask on",
+                    hint="Run `claude-or mcp trust --yes`, or give a session --trust-mcp.",
+                    exit_code=EXIT_USAGE,
+                    detail=tuple(shown(group)),
+                )
+            approved = answer("\n".join(shown(group)))
+            if approved:
+                approve(place.environ, group.source.path, group.mark)
+        said.append(f"{group.source.shown}: {'approved until it changes' if approved else 'not approved'}.")
+        data.append({
+            "file": group.source.path, "approved": approved,
+            "servers": [
+                {"name": one.name, "command": _masked(shlex.join(one.argv), one), "variables": list(one.used)}
+                for one in group.servers
+            ],
+        })  # fmt: skip
+    return CommandResult("mcp trust", data, summary="\n".join(said))
+
+
+def import_file(path: str, place: Place, *, force: bool, to: str | None) -> CommandResult:
+    """Write Claude Code's or Claude Desktop's servers as our YAML. Raises `ClaudeOrError`."""
+    import msgspec
+
+    from claude_or.mcp.importing import import_servers
+
+    try:
+        with open(path, "rb") as file:
+            made = import_servers(msgspec.json.decode(file.read()), place.cwd, os.path.basename(path))
+    except (OSError, ValueError) as error:
+        raise ClaudeOrError(
+            f"{path}: {error}",
+            hint="Name ~/.claude.json, .mcp.json or claude_desktop_config.json.",
+            exit_code=EXIT_USAGE,
+        ) from None
+    target = to or user_place(place.environ, place.cwd)
+    notes = [Finding("note", "mcp", note) for note in made.notes]
+    if made.variables:
+        notes.append(
+            Finding(
+                "warn", "mcp", f"set these variables: {', '.join(made.variables)}", "", "Their values were not copied."
+            )
+        )
+    data = {"file": target, "servers": list(made.names), "variables": list(made.variables), "text": made.text}
+    if target == "-":
+        return CommandResult("mcp import", data, (), tuple(notes), made.text)
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+        with open(os.open(target, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(made.text)
+    except FileExistsError:
+        raise ClaudeOrError(
+            f"{short(target, place.environ)} exists already and was left as it is",
+            hint="Overwrite it with --force, write elsewhere with --to FILE, or look with --to -.",
+            exit_code=EXIT_FAILURE,
+        ) from None
+    summary = f"{len(made.names)} servers written to {short(target, place.environ)}."
+    return CommandResult("mcp import", data, (), tuple(notes), summary)
+
+
+def _named(name: str, place: Place) -> tuple[Resolved, Group]:
+    effective = place.survey().effective()
+    if name not in effective:
+        raise ClaudeOrError(
+            f"no file names an MCP server {name!r}" + nearest_hint(name, effective),
+            hint="`claude-or mcp list` shows them all.",
+        )
+    return effective[name]
+
+
+def _startable(server: Resolved, group: Group) -> McpLaunch:
+    if not group.trusted:
+        raise ClaudeOrError(f"{server.name} is not approved", hint="`claude-or mcp trust` shows it and asks.")
+    if server.launch is None:
+        reason = server.problem or "claude itself connects to it; `claude-or -- mcp list` asks claude"
+        raise ClaudeOrError(f"{server.name} is not started here: {reason}", hint="`claude-or mcp list` shows them all.")
+    return server.launch
+
+
+def _masked(text: str, server: Resolved) -> str:
+    for value in server.secrets:
+        text = text.replace(value, "***")
+    return text
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
