@@ -130,6 +130,10 @@ def role_findings(chosen: Mapping[Role, RoleChoice], catalog: Catalog | None, no
         if works and info.window and info.window < TOO_SMALL_WINDOW:
             text = f"{served} has a window of {tokens_text(info.window)}, too small for Claude Code"
             findings.append(Finding("warn", "models", text, "", "Choose a model with 64K or more."))
+        if info.is_free:
+            text = f"{served} is free: hosts of free models often keep prompts and train on them"
+            fix = "`preferences: {data_collection: deny}` in the configuration keeps to hosts that do not; see docs/privacy.md."
+            findings.append(Finding("note", "models", text, "", fix))
         if (left := _days_left(info, now)) is not None and left <= SOON_DAYS:
             when = f"goes away on {info.expires}" if left >= 0 else f"was to go away on {info.expires}"
             findings.append(Finding("warn", "models", f"{served} {when}", "", "Choose its successor in time."))

@@ -20,6 +20,8 @@ USUAL_OUTPUT = 32_000
 SUMMARY_RESERVE = 20_000
 """How much of the output limit the client's trigger takes into account."""
 COMPACT_RESERVE = 13_000
+SMALLEST_WINDOW = 64_000
+"""Below this, the client's first prompt and its reserve for the answer leave hardly any room (at 32K, none)."""
 EARLIEST = 0.73
 """Compaction must not come before this share of the window."""
 SMALLEST_OUTPUT = 1_024
@@ -57,7 +59,7 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
         "models": shown,
         "labels": {tier: _label(slug) for tier, slug in shown.items()},
         "descriptions": {tier: _described(slug, limits_of) for tier, slug in shown.items()},
-        "picker": _picker(settings, shown, limits_of),
+        "picker": _picker(settings, shown, limits_of, window),
         "window": window,
         "output": told_output(window, min(outputs, default=USUAL_OUTPUT)),
         "assumed": [slug for slug, known in windows.items() if not known],
@@ -67,7 +69,24 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
         "nonessential_traffic": settings.client.nonessential_traffic,
         "auto_mode": settings.client.auto_mode,
         "status_line": settings.client.status_line,
+        "notices": _notices(settings, windows),
     }
+
+
+def _notices(settings: Settings, windows: Mapping[str, int | None]) -> list[str]:
+    """What the user should know before the session starts."""
+    found = [
+        f"{slug} has a window of {short_tokens(known)} tokens, too small for Claude Code: its first prompt nearly fills it. "
+        "Choose a model with 64k or more."
+        for slug, known in windows.items()
+        if known and known < SMALLEST_WINDOW
+    ]
+    if settings.client.auto_mode == "local":
+        found.append(
+            "auto mode is on: what runs without asking you is judged by the model of the sonnet tier, "
+            "not by Anthropic's safeguards; each check is a call that is billed."
+        )
+    return found
 
 
 def with_hosts(settings: Settings, limits_of: LimitsOf) -> LimitsOf:
@@ -126,8 +145,8 @@ def short_tokens(tokens: int) -> str:
     return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens // 1000}k"
 
 
-def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf) -> list[dict[str, str]]:
-    """Rows of `/model`: what the roles use, then the user's aliases."""
+def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf, window: int) -> list[dict[str, str]]:
+    """Rows of `/model`: what the roles use, then the user's aliases. Whose window is below the told `window` is marked."""
     uses: dict[str, list[str]] = {}
     for role in ("main", "opus", "sonnet", "haiku", "fable"):
         uses.setdefault(shown[role], []).append(role)
@@ -135,6 +154,16 @@ def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf) -
         found = resolve(alias, settings)
         uses.setdefault(written(found.slug, found.host), []).append(alias)
     return [
-        {"model": slug, "label": _label(slug), "description": f"{', '.join(names)} · {_described(slug, limits_of)}"}
+        {
+            "model": slug,
+            "label": _label(slug),
+            "description": f"{', '.join(names)} · {_described(slug, limits_of)}{_mark(slug, limits_of, window)}",
+        }
         for slug, names in uses.items()
     ]
+
+
+def _mark(slug: str, limits_of: LimitsOf, window: int) -> str:
+    """The client compacts by the told window; a long conversation does not fit a model that has less."""
+    own = limits_of(slug)[0] or ASSUMED_WINDOW
+    return f", less than this session's {short_tokens(window)}: for short conversations" if own < window else ""

@@ -135,6 +135,7 @@ def _start(session: Session) -> int:
         arguments = _their_arguments(session, settings, configs)
         environment = _child_environment(session, settings)
         tell_guardian(session, f"+port {session.port}")
+        _tell_notices(session)
         session.pid = spawn(claude, arguments, environment)
         tell_guardian(session, f"+pid {session.pid} {start_time(session.pid) or '?'}")
         return _serve(session, terminal)
@@ -164,6 +165,16 @@ def needed_key(plan: LaunchPlan, environ: dict[str, str]) -> str:
     if not key.strip() and not command and from_openrouter not in plan.keys.values():
         return ""
     return key_of(environ, settings, os.getcwd()).value
+
+
+def _tell_notices(session: Session) -> None:
+    """What should be known before; said while the terminal is still ours."""
+    if "--quiet" in session.arguments.ours:
+        return
+    try:
+        sys.stderr.write("".join(f"claude-or: {line}\n" for line in session.plan.facts.get("notices", ())))
+    except OSError:
+        pass  # the terminal was closed
 
 
 def listening_socket(port: int = 0) -> tuple[Any, int]:

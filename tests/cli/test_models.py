@@ -117,6 +117,11 @@ def test_a_model_that_is_not_listed_is_an_error_with_the_nearest_name(environ: d
     [
         ({"supported_parameters": []}, "error", "takes no tools; Claude Code cannot work with it"),
         ({"context_length": 32_768}, "warn", "has a window of 33K, too small for Claude Code"),
+        (
+            {"pricing": {"prompt": "0", "completion": "0"}},
+            "note",
+            "is free: hosts of free models often keep prompts and train on them",
+        ),
         ({"expiration_date": "2026-11-30"}, "warn", "goes away on 2026-11-30"),
         ({"expiration_date": "2026-01-01T00:00:00Z"}, "warn", "was to go away on 2026-01-01T00:00:00Z"),
     ],

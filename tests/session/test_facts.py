@@ -6,7 +6,7 @@ import marshal
 
 import pytest
 
-from claude_or.config.schema import Fallbacks, Models, Provider, ProviderModel, Settings
+from claude_or.config.schema import Client, Fallbacks, Models, Provider, ProviderModel, Settings
 from claude_or.session.facts import ASSUMED_WINDOW, facts_of, model_argument, told_output
 
 
@@ -104,3 +104,29 @@ def test_own_hosts_fallbacks_and_the_long_model_count_in_the_window_told() -> No
     assert window("x/big", ["x/next", "lab:tiny"]) == (65_536, [])
     assert window("x/big", ["x/next"]) == (131_072, [])
     assert window("x/big", ["x/next"], "x/long") == (1_000_000, [])
+
+
+def test_favourites_below_the_told_window_are_marked() -> None:
+    limits = {"x/big": (400_000, None), "x/small": (400_000, None), "x/short": (131_072, None)}
+    settings = Settings(models=Models(big="x/big", small="x/small"), aliases={"short": "x/short"})
+
+    rows = {row["model"]: row["description"] for row in facts_of(settings, lambda slug: limits[slug])["picker"]}
+
+    assert "less than this session's 400k" in rows["x/short"]
+    assert not any("less than" in rows[slug] for slug in ("x/big", "x/small"))
+
+
+@pytest.mark.parametrize(("window", "said"), [(32_768, 1), (63_999, 1), (64_000, 0), (None, 0)])
+def test_a_window_too_small_for_claude_code_is_said_at_launch(window: int | None, said: int) -> None:
+    facts = facts_of(Settings(models=Models(big="x/big", small="x/big")), lambda _: (window, None))
+
+    assert len(facts["notices"]) == said
+    assert all("x/big" in notice and "too small for Claude Code" in notice for notice in facts["notices"])
+
+
+def test_auto_mode_on_ones_own_model_is_said_at_launch() -> None:
+    facts = facts_of(Settings(client=Client(auto_mode="local")), lambda _: (200_000, None))
+
+    (notice,) = facts["notices"]
+    assert "auto mode is on" in notice
+    assert "sonnet tier" in notice

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from claude_or.translate.losses import Losses
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.translate.reasoning import pack
-from claude_or.wire.anthropic import BadRequest
+from claude_or.translate.thinking import reasoning_wanted
+from claude_or.wire.anthropic import BadRequest, decode_request
 from tests.translate.rows import shows
 from tests.translate.shapes import assistant, body, chat, losses, order, result, system, use, user
 
@@ -300,3 +302,50 @@ def test_replay_can_be_switched_off_after_a_host_refused_it() -> None:
     sent = chat(turn, replay_reasoning=False)["messages"][1]
     assert sent == {"role": "assistant", "content": "Done."}
     assert "thinking_block" in losses(turn, replay_reasoning=False)
+
+
+@pytest.mark.parametrize("effort", ["low", "medium", "high", "xhigh", "max"])
+@pytest.mark.parametrize(
+    ("profile", "sent"),
+    [
+        (ModelProfile(reasons=True), None),
+        (ModelProfile(reasons=True, efforts=("high", "medium", "low")), "high"),
+        (ModelProfile(reasons=True, efforts=("high",)), "high"),
+        (ModelProfile(reasons=True, mandatory_reasoning=True, efforts=("xhigh", "medium")), "xhigh"),
+    ],
+    ids=["all-levels", "up-to-high", "only-high", "mandatory"],
+)
+def test_each_effort_of_the_client_reaches_a_model_that_can_as_a_level_it_has(
+    effort: str, profile: ModelProfile, sent: str | None
+) -> None:
+    request = decode_request(
+        msgspec.json.encode(body(thinking={"type": "adaptive", "display": "updates"}, output_config={"effort": effort}))
+    )
+
+    wanted = reasoning_wanted(request, profile, 32_000, Losses())
+
+    assert wanted is not None
+    assert wanted.keys() == {"effort"}, "budget and effort are never sent together"
+    assert wanted["effort"] in (profile.efforts or [effort])
+    if effort == "max" and sent:
+        assert wanted["effort"] == sent
+
+
+@pytest.mark.parametrize("effort", [None, "low", "max"])
+@pytest.mark.parametrize("thinking", [None, {"type": "disabled"}, {"type": "adaptive"}])
+def test_a_model_that_cannot_think_is_asked_nothing_about_it(effort: str | None, thinking: Any) -> None:
+    more: dict[str, Any] = {} if effort is None else {"output_config": {"effort": effort}}
+    if thinking is not None:
+        more["thinking"] = thinking
+    request = decode_request(msgspec.json.encode(body(**more)))
+
+    assert reasoning_wanted(request, ModelProfile(reasons=False), 32_000, Losses()) is None
+
+
+@pytest.mark.parametrize("effort", ["low", "high", "max"])
+def test_thinking_switched_off_beats_an_effort(effort: str) -> None:
+    request = decode_request(msgspec.json.encode(body(output_config={"effort": effort})))
+
+    assert reasoning_wanted(request, ModelProfile(reasons=True), 32_000, Losses()) == {"enabled": False}
+    mandatory = ModelProfile(reasons=True, mandatory_reasoning=True, efforts=("high", "low"))
+    assert reasoning_wanted(request, mandatory, 32_000, Losses()) == {"effort": "low"}
