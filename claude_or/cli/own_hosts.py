@@ -9,6 +9,7 @@ from claude_or.cli.result import Finding
 from claude_or.config.schema import Settings
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.names import roles
+from claude_or.upstream import litellm
 from claude_or.upstream.catalogue import Unreachable
 from claude_or.upstream.hosts import own_host
 
@@ -16,6 +17,8 @@ from claude_or.upstream.hosts import own_host
 async def check_own_host(name: str, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     """One host: a single `GET /models` with its own key. What it answers is not read, since few hosts tell windows there."""
     found = window_findings(name, settings)
+    if settings.providers[name].kind == "litellm":
+        return [*found, *litellm_findings(name, settings, environ)]
     try:
         client = own_host(name, settings.providers[name], environ, settings.limits)
     except ClaudeOrError as error:
@@ -33,6 +36,21 @@ async def check_own_host(name: str, settings: Settings, environ: Mapping[str, st
         fix = f"Set a good key in {variable}." if variable else f"Name its variable in `providers.{name}.key_variable`."
         return [*found, Finding("error", name, f"the key was refused (status {answer.status})", "", fix)]
     return [*found, Finding("ok", name, f"{client.name} answered in {took_ms:.0f} ms")]
+
+
+def litellm_findings(name: str, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+    """Whether the extra is installed, and which of the variables for it is not set. Nothing is started."""
+    if why := litellm.missing():
+        fault, _, fix = why.partition(". ")
+        return [Finding("error", name, fault, "", f"{fix}.")]
+    return [
+        Finding("ok", name, "installed; its process starts at the first request"),
+        *(
+            Finding("warn", name, f"{variable} is not set", "", f"`providers.{name}.variables` would hand it on.")
+            for variable in settings.providers[name].variables
+            if variable not in environ
+        ),
+    ]
 
 
 def window_findings(name: str, settings: Settings) -> list[Finding]:

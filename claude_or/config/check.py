@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from claude_or.config.document import Path, Problem
-from claude_or.config.names import DEFAULT_HOST, RESERVED_HOSTS, ROLE_WORDS, unresolvable
+from claude_or.config.names import DEFAULT_HOST, ROLE_WORDS, unresolvable
 from claude_or.config.ready import READY
 from claude_or.config.schema import Models, Preferences, Provider, ProviderModel, Settings
 
@@ -104,7 +104,7 @@ def provider_problems(providers: Mapping[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
     for name, said in providers.items():
         path = ("providers", name)
-        if name in RESERVED_HOSTS or name == DEFAULT_HOST or name.lower() in ROLE_WORDS:
+        if name == DEFAULT_HOST or name.lower() in ROLE_WORDS:
             problems.append(Problem("this name is taken; choose another", path))
         elif not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             problems.append(Problem("a host's name is letters, digits, - and _", path))

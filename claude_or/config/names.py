@@ -27,8 +27,6 @@ ROLE_WORDS: dict[str, str] = {
 
 OUR_PREFIX = "claude-or/"
 DEFAULT_HOST = "openrouter"
-RESERVED_HOSTS = frozenset({"litellm"})
-"""Hosts whose names are taken but which this version cannot reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,6 @@ def meaning_of(name: str, aliases: Collection[str], hosts: Collection[str] = ())
         return Meaning("role", family_of(lowered))
     host, colon, rest = name.partition(":")
     if colon and rest and "/" not in host:
-        if host in RESERVED_HOSTS:
-            return Meaning("unknown", f"the host {host} cannot be reached by this version of claude-or")
         if host == DEFAULT_HOST and "/" in rest:
             return Meaning("slug", slug_of(rest))
         if host in hosts:

@@ -14,6 +14,8 @@ READY: Final[dict[str, dict[str, Any]]] = {
     "lmstudio": {"base_url": "http://127.0.0.1:1234/v1"},
     "llamacpp": {"base_url": "http://127.0.0.1:8080/v1"},
     "vllm": {"base_url": "http://127.0.0.1:8000/v1"},
+    # A process of our own with LiteLLM in it (`upstream/litellm.py`), for hosts that speak something else.
+    "litellm": {"kind": "litellm", "base_url": "http://127.0.0.1/v1"},  # the port is that of the process
     # Elsewhere.
     "anthropic": {
         "base_url": "https://api.anthropic.com/v1",

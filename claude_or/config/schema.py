@@ -106,7 +106,7 @@ class Provider:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     base_url: str = ""
-    kind: Literal["chat", "anthropic"] = "chat"
+    kind: Literal["chat", "anthropic", "litellm"] = "chat"
     key_variable: str | None = None
     key_header: str = "authorization"
     """Header that carries the key; any but `authorization` carries it bare."""
@@ -115,6 +115,8 @@ class Provider:
     connect: float | None = None
     first_byte: float | None = None
     idle: float | None = None
+    variables: list[str] = field(default_factory=list[str])
+    """Environment variables that the process with LiteLLM in it may see, its hosts' credentials among them."""
     stream_options: bool = True
     """Whether the host takes the field that asks for usage in a stream."""
     output_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"

@@ -182,6 +182,10 @@ class Gateway:
         )
         return assemble(plan, parts)
 
+    def guarded_by(self, guard: Callable[[str], None]) -> None:
+        """Tell the guardian of processes that hosts start; `guard` writes it a line."""
+        self._hosts.guard = guard
+
     @property
     def _host(self) -> OpenRouter | None:
         return self._hosts.opened.get(DEFAULT_HOST)

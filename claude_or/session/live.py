@@ -94,7 +94,9 @@ async def _live(session: Session) -> None:
 
 
 def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gateway:
-    return Gateway(
+    from claude_or.session.flow import tell_guardian
+
+    gate = Gateway(
         settings=from_plain(session.plan.settings),
         key=session.key,
         listener=adopt(session.socket),
@@ -111,6 +113,8 @@ def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gat
         project=os.getcwd(),
         status_path=os.path.join(session.folder.path, STATUS_FILE),
     )
+    gate.guarded_by(lambda line: tell_guardian(session, line))
+    return gate
 
 
 def _watch_config(plan: LaunchPlan, environ: Mapping[str, str], ours: Mapping[str, str]) -> ConfigWatch:

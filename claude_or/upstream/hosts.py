@@ -7,7 +7,7 @@ somebody may still read from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Limits, Provider, Settings
 from claude_or.errors import ClaudeOrError
 from claude_or.log import get_log, keep_secret
+from claude_or.upstream import litellm
 from claude_or.upstream.openrouter import OpenRouter
 
 _log = get_log("upstream")
@@ -30,6 +31,8 @@ class Hosts:
     def __init__(self, settings: Settings, key: str, environ: Mapping[str, str]) -> None:
         self.opened: dict[str, OpenRouter] = {}
         self.missing: dict[str, str] = {}
+        self.guard: Callable[[str], None] = lambda _line: None
+        """Writes a line to the guardian, about processes of ours."""
         self._settings = settings
         self._key = key
         self._environ = environ
@@ -71,6 +74,13 @@ class Hosts:
                 return
             said = settings.openrouter
             host = OpenRouter(said.base_url, self._key, attribution=said.attribution, limits=settings.limits)
+        elif settings.providers[name].kind == "litellm":
+            if why := litellm.missing():
+                self.missing[name] = why
+                return
+            provider = settings.providers[name]
+            limits = limits_for(provider, settings.limits)
+            host = litellm.LiteLlm(environ=self._environ, variables=provider.variables, limits=limits, guard=self.guard)
         else:
             provider = settings.providers[name]
             try:

@@ -288,7 +288,7 @@ def test_a_project_cannot_redirect_the_key_nor_loosen_the_rules(world: World, te
         ({"BIG_MODEL": "glm"}, {}, "BIG_MODEL: 'glm' is no model"),
         ({"CLAUDE_OR_CONFIG": "absent.yaml"}, {}, "~/code/project/src/deep/absent.yaml: there is no such file"),
         ({}, {"small": " "}, "--small: expected the name of a model"),
-        ({}, {"big": "litellm:bedrock/x"}, "--big: 'litellm:bedrock/x' is no model: the host litellm cannot"),
+        ({}, {"big": "bedrock:x"}, "--big: 'bedrock:x' is no model: there is no host 'bedrock'"),
         ({}, {"log_level": "loud"}, "--log-level: expected one of"),
     ],
 )

@@ -176,7 +176,16 @@ def test_the_relay_needs_no_library_of_the_protocol() -> None:
 
 def test_broad_excepts_stand_only_at_the_boundaries() -> None:
     """CLI, request handler, owner task, doctor check (docs/architecture.md)."""
-    allowed = {"cli.main", "cli.doctor", "proxy.messages", "proxy.app", "session.flow", "mcp.server", "log"}
+    allowed = {
+        "cli.main",
+        "cli.doctor",
+        "proxy.messages",
+        "proxy.app",
+        "session.flow",
+        "mcp.server",
+        "log",
+        "upstream.litellm_worker",
+    }
     for path in modules():
         name = dotted(path).removeprefix("claude_or.")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
