@@ -145,11 +145,11 @@ def test_claude_never_sees_the_key(examine: Examine) -> None:
 def test_a_check_that_hangs_hides_none_of_the_others(
     examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(command, "CHECK_WITHIN_S", 0.5)
+    monkeypatch.setattr(command, "CHECK_WITHIN_S", 2.0)
     started = time.monotonic()
     result = examine(claude=f"echo $$ > {tmp_path}/pid; exec sleep 60")
     assert time.monotonic() - started < 10
-    assert of(result, "claude") == [("error", "no result within 0.5 s")]
+    assert of(result, "claude") == [("error", "no result within 2 s")]
     assert of(result, "host")[0][0] == "ok"
     pid = (tmp_path / "pid").read_text().strip()
     assert not Path(f"/proc/{pid}").exists(), "the program that hung was left behind"
