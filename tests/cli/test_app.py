@@ -105,7 +105,7 @@ def test_doctor_examines_the_real_surroundings(
     monkeypatch.setenv("CLAUDE_OR_CLAUDE", str(claude))
     code, text = call("doctor")
     assert code == 0, text
-    assert f"claude  Claude Code 2.1.330 at {claude}" in text
+    assert f"claude Claude Code 2.1.330 at {claude}" in " ".join(text.split())
     assert text.endswith("No problems.\n")
 
 
