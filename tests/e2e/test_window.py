@@ -21,8 +21,9 @@ def model_with(lab: Lab, window: int, output: int = 128_000) -> None:
 
 
 def wants_summary(ask: Ask) -> bool:
-    """Whether the client asks for the summary of its history."""
-    return "<summary>" in str(ask.messages[-1].get("content"))
+    """Whether the client asks for the summary of its history. Some versions put a system message behind that order."""
+    newest = [str(message.get("content")) for message in ask.messages[-3:] if message["role"] == "user"]
+    return any("<summary>" in words for words in newest)
 
 
 class Growing:
