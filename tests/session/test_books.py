@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from claude_or.config.schema import Budget, Limits, Models, Settings
+from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Settings
 from claude_or.session.gateway import Gateway
 from claude_or.store.sums import Sum, grouped, total
 from claude_or.store.tables import read_ledger
@@ -121,6 +121,24 @@ async def test_the_ledger_equals_the_invoice_under_cancels_retries_and_failures(
         assert abs(found.cost - host.invoice()) < CLOSE
         assert found.cost == counted.cost
         assert (found.calls, found.retried, found.cancelled, found.unknown) == (8, 1, 1, 0)
+
+
+async def test_the_ledger_equals_the_invoice_also_when_another_model_serves(tmp_path: Path):
+    def brain(ask: Any, _n: int) -> Reply:
+        if ask.model == MODEL:
+            return error(503, "no supplier")
+        return Reply([Text("from the other")], usage=Tokens(prompt=3_000, completion=90))
+
+    async with OpenRouterFake(brain, key=KEY) as host:
+        async with opened(host, tmp_path, fallbacks=Fallbacks(big=["openai/gpt-6.1-sol"])) as door:
+            status, text_ = await door.post(prompt(model="opus"))
+            assert (status, "message_stop" in text_, "error" in text_) == (200, True, False)
+        connection = read_ledger(str(tmp_path / "ledger.sqlite"))
+        assert connection is not None
+        rows = connection.execute("SELECT slug, outcome, cost IS NULL FROM calls ORDER BY id").fetchall()
+        assert rows[-1] == ("openai/gpt-6.1-sol", "answered", 0)
+        assert {row[:2] for row in rows[:-1]} == {(MODEL, "retried")}
+        assert ledger(tmp_path).cost == host.invoice() > 0
 
 
 async def test_a_bill_that_came_too_late_is_asked_for_by_the_next_session(tmp_path: Path):
