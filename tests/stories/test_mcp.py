@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ import pytest
 from tests.mcp.relayed import fake_command
 from tests.stories.conftest import World, is_alive, until
 from tests.support.mcp import configure, started
+from tests.support.terminal import ENTER, Terminal
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_a_session_without_servers_loads_nothing_for_them(world: World) -> None:
@@ -164,3 +168,35 @@ async def test_commands_reach_the_servers_of_a_running_session(world: World) -> 
     assert "did you mean fake?" in unknown.err
     running.let_go()
     assert (await running.done()).code == 0
+
+
+async def test_on_a_terminal_a_projects_servers_are_asked_about_once_and_after_each_change(world: World) -> None:
+    mark = world.folder / "started"
+    script = f"import pathlib, sys; pathlib.Path({str(mark)!r}).touch(); sys.stdin.read()"
+
+    def project(name: str) -> None:
+        command = json.dumps([sys.executable, "-c", script])
+        text = f"servers:\n  {name}: {{type: command, command: {command}}}\n"
+        (world.project / ".claude-or.yaml").write_text(text, encoding="utf-8")
+
+    async def ran(answer: str | None) -> bool:
+        """Whether the server ran, with this answer, or without a question."""
+        mark.unlink(missing_ok=True)
+        environ = world.environ(FAKE_CLAUDE=json.dumps([["stream"]]), PYTHONPATH=str(ROOT), TERM="xterm")
+        argv = [sys.executable, "-m", "claude_or.cli.main"]
+        async with Terminal(argv, env=environ, cwd=world.project) as terminal:
+            if answer is not None:
+                shown = await terminal.wait_for("[y/N]")
+                assert "names MCP servers" in shown.replace("\n", "")
+                terminal.send(answer, ENTER)
+            shown = await terminal.wait_for("Hello from the host.")
+            assert ("[y/N]" in shown) == (answer is not None)
+            assert await terminal.exit_code() == 0
+        return mark.exists()
+
+    project("one")
+    assert not await ran("n")
+    assert await ran("y")
+    assert await ran(None)
+    project("two")
+    assert not await ran("")
