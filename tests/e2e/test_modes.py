@@ -21,7 +21,7 @@ def thought(ask: Ask) -> Any:
     return ask.body.get("reasoning")
 
 
-@pytest.mark.parametrize("level", ["low", "high"])
+@pytest.mark.parametrize("level", ["low", pytest.param("high", marks=pytest.mark.slow)])
 async def test_the_effort_that_was_asked_for_reaches_a_model_that_can(lab: Lab, level: str) -> None:
     done = await lab.ask("say hello", "--effort", level)
 

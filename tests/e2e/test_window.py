@@ -46,7 +46,9 @@ class Growing:
         return Reply([call], usage=Tokens(prompt=size, completion=20))
 
 
-@pytest.mark.parametrize(("window", "earliest"), [(65_536, 0.73), (131_072, 0.73), (200_000, 0.83)])
+@pytest.mark.parametrize(
+    ("window", "earliest"), [(65_536, 0.73), pytest.param(131_072, 0.73, marks=pytest.mark.slow), (200_000, 0.83)]
+)
 async def test_the_client_compacts_late_but_before_the_limit_and_goes_on(
     lab: Lab, window: int, earliest: float
 ) -> None:
