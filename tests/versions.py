@@ -22,7 +22,7 @@ def main(versions: list[str]) -> int:
         plain = {name: value for name, value in os.environ.items() if name != "CLAUDE_OR_TEST_CLAUDE"}
         path = find_or_install(plain, version)
         print(f"== Claude Code {version}: {path}", flush=True)
-        command = [sys.executable, "-m", "pytest", "-m", "scenario", "tests/e2e"]
+        command = [sys.executable, "-m", "pytest", "-n", "0", "-m", "scenario", "tests/e2e"]
         if subprocess.run(command, env=plain | {"CLAUDE_OR_TEST_CLAUDE": path}, check=False).returncode:
             failed.append(version)
     print(f"failed on: {', '.join(failed)}" if failed else "all passed")
