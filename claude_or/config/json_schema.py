@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -16,6 +17,7 @@ def schema() -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     found = TypeAdapter(Settings).json_schema()
+    _with_meanings(found)
     _with_ranges(found)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": TITLE}
 
@@ -23,6 +25,31 @@ def schema() -> dict[str, Any]:
 def schema_text() -> str:
     """The schema as it stands in `docs/schema`."""
     return json.dumps(schema(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _with_meanings(found: dict[str, Any]) -> None:
+    """Write the docstrings below the fields into the fields' own places.
+
+    Pydantic could do that, too (`use_attribute_docstrings`), but then each check of a file would read the source.
+    """
+    import ast
+    import inspect
+
+    from claude_or.config import schema as source
+
+    for kind in ast.parse(inspect.getsource(source)).body:
+        if not isinstance(kind, ast.ClassDef):
+            continue
+        known = (found if kind.name == Settings.__name__ else found["$defs"][kind.name])["properties"]
+        for field, below in itertools.pairwise(kind.body):
+            match field, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(meaning))),
+                ) if name in known:
+                    known[name]["description"] = inspect.cleandoc(meaning)
+                case _:
+                    pass
 
 
 def _with_ranges(found: dict[str, Any]) -> None:

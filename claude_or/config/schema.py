@@ -15,29 +15,39 @@ _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """Model per role: a slug, an alias, another role's name or `host:slug`. None follows `big` or `small`, then the default.
+    """Model per role: a slug, an alias, another role's name or `host:slug`.
 
-    `haiku` and `background` follow `small`; everything else follows `big`, `subagent` by way of `main`.
+    Of those that are left out `haiku` and `background` follow `small`, everything else follows `big` (`subagent` by way of
+    `main`); without these the default holds.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     big: str | None = None
+    """The main conversation, opus, sonnet, fable and subagents, each unless it has a line of its own."""
     small: str | None = None
+    """haiku and background jobs (summaries, titles, web pages), each unless it has a line of its own."""
     main: str | None = None
+    """What a session begins with."""
     opus: str | None = None
+    """What `opus` means in `/model`, agents and skills."""
     sonnet: str | None = None
+    """What `sonnet` means in `/model`, agents and skills."""
     haiku: str | None = None
+    """What `haiku` means in `/model`, agents and skills, and the model of Claude Code's own small jobs."""
     fable: str | None = None
+    """What `fable` means in `/model`, agents and skills."""
     subagent: str | None = None
+    """Agents that Claude Code starts, whatever model they ask for."""
     background: str | None = None
+    """The role of that name, for requests that ask for it."""
     long_context: str | None = None
     """Takes over a request that is estimated to be longer than its own model's window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallbacks:
-    """Models per role that are tried in order when the role's own cannot answer. None follows like `Models` does."""
+    """Models per role that are tried in order when the role's own cannot answer; roles follow each other as in `models`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
@@ -59,12 +69,14 @@ class MaxPrice:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     prompt: float | None = None
+    """For what is read."""
     completion: float | None = None
+    """For what is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """Which of OpenRouter's providers may serve, and how they must treat what they see. None says nothing.
+    """Which of OpenRouter's providers may serve, and how they must treat what they see.
 
     `order` is kept by asking the providers one after the other, never by OpenRouter's own `order`, which would switch its
     cache stickiness off.
@@ -73,53 +85,75 @@ class Preferences:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     only: list[str] | None = None
+    """Providers that may serve; no other one does."""
     ignore: list[str] | None = None
+    """Providers that may not."""
     order: list[str] | None = None
+    """Providers to ask one after the other, and no other."""
     quantizations: list[str] | None = None
+    """Precisions that may serve, such as `fp8` and `bf16`."""
     data_collection: Literal["allow", "deny"] | None = None
+    """`deny`: no provider that keeps prompts or trains on them."""
     zdr: bool | None = None
+    """Only providers with zero data retention."""
     require_parameters: bool | None = None
+    """Only providers that heed every parameter of the request."""
     max_price: MaxPrice | None = None
+    """Nobody who asks for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderModel:
-    """What is known about one model of a host of the user's own; limits in tokens, None is unknown."""
+    """What is known about one model of a host of the user's own; limits in tokens."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     context_window: int | None = None
+    """What goes into it; without it 128,000 are assumed."""
     max_output: int | None = None
+    """The longest answer."""
     images: bool | None = None
+    """Whether it sees pictures."""
     reasoning: bool = False
     """Whether the host is told how much to think (`reasoning_effort`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Another host. Its models are written `name:model`. Usual ones have ready entries (`config/ready.py`).
+    """Another host. Its models are written `name:model`. Usual hosts need no entry.
 
-    `key_variable` names the environment variable that holds the key; None sends none. Times are in seconds, None is that of
-    `limits`.
+    `key_variable` names the environment variable that holds the key; without it none is sent. Times are in seconds; without
+    them those of `limits` hold.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     base_url: str = ""
+    """Address below which `/chat/completions` stands (`/messages` for `kind: anthropic`).
+
+    Plain http only without a key, or on this machine."""
     kind: Literal["chat", "anthropic", "litellm"] = "chat"
+    """What it speaks: chat completions, the Messages API, or whatever LiteLLM makes of it."""
     key_variable: str | None = None
+    """Environment variable with the key, which is kept from Claude Code."""
     key_header: str = "authorization"
     """Header that carries the key; any but `authorization` carries it bare."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    """Further headers; never a key."""
     models: dict[str, ProviderModel] = field(default_factory=dict[str, ProviderModel])
+    """Its models, by the names that it knows them by."""
     connect: float | None = None
+    """Seconds to connect."""
     first_byte: float | None = None
+    """Seconds until the answer begins."""
     idle: float | None = None
+    """Seconds of silence within an answer."""
     variables: list[str] = field(default_factory=list[str])
     """Environment variables that the process with LiteLLM in it may see, its hosts' credentials among them."""
     stream_options: bool = True
     """Whether the host takes the field that asks for usage in a stream."""
     output_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The name that the host gives the limit of an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +163,7 @@ class OpenRouter:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     base_url: str = "https://openrouter.ai/api/v1"
+    """Another address of the same API."""
     attribution: bool = True
     """Send the project's name with each request (OpenRouter shows it in its public app rankings)."""
     key_command: str | None = None
@@ -142,10 +177,15 @@ class Limits:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     connect: float = 10.0
+    """To connect."""
     first_byte: float = 600.0
+    """Until an answer begins."""
     idle: float = 300.0
+    """Silence within an answer."""
     ping: float = 10.0
+    """Silence after which Claude Code is sent a sign of life."""
     attempts: int = 3
+    """How often a call is tried, the first time included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,22 +195,29 @@ class Client:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     auto_mode: Literal["off", "local"] = "off"
+    """`local`: in Claude Code's auto mode your own sonnet model decides what runs unasked."""
     tool_search: bool = True
+    """Whether Claude Code offers the tools of MCP servers when they are looked for, instead of all at once."""
     nonessential_traffic: bool = False
+    """Whether Claude Code may send telemetry and look for updates, as it does by itself."""
     status_line: bool = True
     """Show models, cost and cache below the prompt; a status line of the user's own stands above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Caps on spending in US dollars; None is no cap. Days and months are local; `project` counts everything ever spent there."""
+    """Caps on spending in US dollars. Days and months are local; `project` counts everything ever spent there."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     session: float | None = None
+    """One session."""
     day: float | None = None
+    """All sessions of a day."""
     project: float | None = None
+    """Everything ever spent in this folder."""
     month: float | None = None
+    """All sessions of a calendar month."""
     unknown_price: Literal["refuse", "allow"] = "refuse"
     """What becomes of a call to a model whose price nobody knows, while there is a cap."""
 
@@ -182,6 +229,7 @@ class Ledger:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     keep_days: int = 730
+    """Days after which a row is deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +243,9 @@ class Settings:
 
     models: Models = field(default_factory=Models)
     profiles: dict[str, Models] = field(default_factory=dict[str, Models])
+    """Sets of models by a name of yours, for `--profile NAME`."""
     aliases: dict[str, str] = field(default_factory=dict[str, str])
+    """Names of your own for models, also listed in `/model`."""
     paths: dict[str, Literal["chat", "native"]] = field(default_factory=dict[str, Literal["chat", "native"]])
     """How models are reached, by patterns of their slugs; what is not named here goes the way that suits it."""
     fallbacks: Fallbacks = field(default_factory=Fallbacks)
@@ -209,6 +259,7 @@ class Settings:
     budget: Budget = field(default_factory=Budget)
     ledger: Ledger = field(default_factory=Ledger)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much goes to the log of a session."""
 
 
 def to_plain(settings: Settings) -> dict[str, Any]:
