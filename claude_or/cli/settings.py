@@ -20,7 +20,7 @@ SCHEMA_URL = "https://raw.githubusercontent.com/claude-or/claude-or/main/docs/sc
 USER_TEXT = """\
 # yaml-language-server: $schema={schema}
 # claude-or's configuration. Every line that is commented out shows a default or an example.
-# `claude-or config show` tells what is in force and where it came from; docs/configuration.md explains each key.
+# `claude-or config show` tells what is in force and where it came from; docs/reference/settings.md explains each key.
 
 models:
   {big_line}
