@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from claude_or.translate.content import Conversation
+from claude_or.translate.host_search import SearchAsked, search_asked
 from claude_or.translate.losses import Losses
 from claude_or.translate.names import ToolNames
 from claude_or.translate.profiles import ModelProfile
@@ -43,6 +44,8 @@ class ChatOrder(msgspec.Struct, frozen=True, kw_only=True):
     stop_sequences: tuple[str, ...] = ()
     cut_at: tuple[str, ...] = ()
     warm_only: bool = False
+    search: SearchAsked | None = None
+    """The search that the host may run by itself; its answer has to tell of it."""
 
 
 _REFUSED: Final = {
@@ -156,6 +159,7 @@ def _to_chat(
         stop_sequences=tuple(request.stop_sequences),
         cut_at=cut_at,
         warm_only=request.max_tokens == 0,
+        search=search_asked(request),
     )
 
 

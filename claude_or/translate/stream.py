@@ -60,6 +60,7 @@ import msgspec
 from claude_or.translate.blocks import BlockWriter, start_of
 from claude_or.translate.calls import Call, CallBook
 from claude_or.translate.ending import EMPTY, MALFORMED_CALL, NAMELESS_CALL, Ending
+from claude_or.translate.host_search import HostSearch
 from claude_or.translate.line import Line
 from claude_or.translate.reasoning import ReasoningCarry
 from claude_or.translate.sidelines import Citations, StopCut, picture_note
@@ -97,7 +98,7 @@ class StreamTranslator:
     `name_out` and `id_out` turn the host's tool names and call ids into the client's; `is_tool` knows whole tool names as the
     host has them. `new_id` makes a tool-call id where the host gave none or one twice. `failure_in_stream` classifies an
     error object. `stop_sequences` are those of the request; `cut_at` those the host was not told of, at which the text is
-    cut here. `context_window` is in tokens.
+    cut here. `context_window` is in tokens. `search` tells of the host's own search where one was offered.
     """
 
     def __init__(
@@ -116,11 +117,13 @@ class StreamTranslator:
         stop_sequences: tuple[str, ...] = (),
         cut_at: tuple[str, ...] = (),
         context_window: int | None = None,
+        search: HostSearch | None = None,
     ) -> None:
         self.failure: Failure | None = None
         self.losses: list[str] = []
         self.report = StreamFacts()
         self.citations = Citations()
+        self._search = search
         self._writer = BlockWriter(start_of(message_id, model, input_estimate), carry, show_thinking=show_thinking)
         self._carry = carry
         self._book = CallBook(is_tool)
@@ -142,7 +145,7 @@ class StreamTranslator:
     @property
     def started(self) -> bool:
         """Whether an event was handed out: from then on a failure is an event."""
-        return self._writer.started
+        return (self._search or self._writer).started
 
     @property
     def finished(self) -> bool:
@@ -180,7 +183,7 @@ class StreamTranslator:
             self._end()
         elif chunk.done:
             self._end()
-        return self._writer.take()
+        return self._take()
 
     def close(self) -> list[Event]:
         """The host closed its stream. Without a told end that is a cut."""
@@ -189,7 +192,7 @@ class StreamTranslator:
         if not self._ending.told:
             return self.fail(CUT)
         self._end()
-        return self._writer.take()
+        return self._take()
 
     def fail(self, failure: Failure) -> list[Event]:
         """End in `failure`. No events when nothing was sent."""
@@ -198,7 +201,11 @@ class StreamTranslator:
         self._over = True
         self.failure = failure
         self._writer.fail(failure)
-        return self._writer.take()
+        return self._take()
+
+    def _take(self) -> list[Event]:
+        events = self._writer.take()
+        return events if self._search is None else self._search.weave(events, self.citations.found)
 
     # -- what a chunk brings ----------------------------------------------------------------------
 
@@ -245,6 +252,8 @@ class StreamTranslator:
     def _take_reasoning(self, delta: Delta) -> None:
         """Details and plain text tell the same; the details win, and what is read twice is shown once."""
         details = delta.reasoning_details
+        if details is not None and self._search is not None:
+            self._search.note(details)
         text = self._carry.add(details) if details is not None else ""
         plain = not text
         if plain:
@@ -321,7 +330,8 @@ class StreamTranslator:
         self._text_ends()
         if self._line.finish(cut=self._ending.cuts_calls):
             self._lose("a call cut before its arguments")
-        links = self.citations.links(self._writer.open == "text")
+        # A search is told by blocks of its own, which hold the links.
+        links = "" if self._search else self.citations.links(self._writer.open == "text")
         if links and self._writer.tools:
             self._lose("links to sources")
         elif links:

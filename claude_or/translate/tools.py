@@ -18,6 +18,7 @@ from claude_or.translate.losses import Losses
 from claude_or.translate.names import ToolNames
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema, is_strict
+from claude_or.translate.web_search import host_tool, is_web_tool, web_tool
 from claude_or.wire.anthropic import BadRequest
 
 __all__ = ["ToolNames", "chat_tool_choice", "chat_tools", "known_names", "offered_tools"]
@@ -26,8 +27,6 @@ _PLACEHOLDER: Final = "DeferredToolPlaceholder"
 """Stands in Claude Code's list so that the list is never without a deferred tool; it must never be called."""
 
 _REFUSED: Final = (
-    ("web_search_", "web search is not available on this model yet"),
-    ("web_fetch_", "the web fetch server tool is not available on this model"),
     ("code_execution_", "the code execution server tool is not available on this model"),
     ("advisor_", "the advisor server tool is not available on this model"),
     ("mcp_toolset", "MCP toolsets are not available on this model; connect the server in the client"),
@@ -35,6 +34,11 @@ _REFUSED: Final = (
     ("browser_toolset_", "browser toolsets are not available on this model"),
 )
 """Types whose absence would make the answer wrong, because something on the server's side would have to run."""
+
+_NO_WEB: Final = {
+    "search": "this host does not search the web; name a source under web_search in the configuration",
+    "fetch": "this host does not fetch pages; the web fetch server tool needs a model on OpenRouter",
+}
 
 _SEARCHES: Final = "tool_search_tool_"
 """The server's own search over deferred tools. Without it all of them are offered, which is what a search is for."""
@@ -120,7 +124,7 @@ def chat_tools(
     """The functions of a chat request for the `offered` among the request's `tools`. Raises `BadRequest`."""
     seen: set[str] = set()
     for i, tool in enumerate(tools):
-        _check(tool, f"tools.{i}", losses)
+        _check(tool, f"tools.{i}", profile, losses)
         if (name := _name(tool)) in seen:
             raise BadRequest("Tool names must be unique", f"tools.{i}.name")
         seen.add(name)
@@ -134,7 +138,7 @@ def chat_tools(
     return [_function(tool, places.get(id(tool), "messages"), profile, names, losses) for tool in offered]
 
 
-def _check(tool: dict[str, Any], place: str, losses: Losses) -> None:
+def _check(tool: dict[str, Any], place: str, profile: ModelProfile, losses: Losses) -> None:
     type_ = tool.get("type") or "custom"
     if not isinstance(type_, str):
         raise BadRequest("Input should be a valid string", f"{place}.type")
@@ -147,13 +151,19 @@ def _check(tool: dict[str, Any], place: str, losses: Losses) -> None:
     name = tool.get("name")
     if not isinstance(name, str) or not name:
         raise BadRequest("Field required" if name is None else "Input should be a valid string", f"{place}.name")
-    if type_ != "custom" and written_out({**tool, "type": type_}) is None:
+    if is_web_tool(tool):
+        wanted = web_tool(tool, place)
+        if not profile.openrouter:
+            raise BadRequest(_NO_WEB[wanted.kind], place)
+    elif type_ != "custom" and written_out({**tool, "type": type_}) is None:
         raise BadRequest(f"the tool type {type_!r} is not known here", f"{place}.type")
 
 
 def _function(
     tool: dict[str, Any], place: str, profile: ModelProfile, names: ToolNames, losses: Losses
 ) -> dict[str, Any]:
+    if is_web_tool(tool):
+        return host_tool(web_tool(tool, place))
     if tool.get("type") not in {None, "custom"}:
         tool = written_out(tool) or tool
     given = tool.get("input_schema")
@@ -203,7 +213,11 @@ def chat_tool_choice(
         case {"type": "tool", "name": str(name)}:
             if name not in known:
                 raise BadRequest(f"Tool {name!r} not found in the tools provided", "tool_choice.name")
-            wanted = {"type": "function", "function": {"name": names.upstream(name)}}
+            web = next((tool for tool in offered if tool.get("name") == name and is_web_tool(tool)), None)
+            if web is not None:
+                wanted = {"type": host_tool(web_tool(web, "tools"))["type"]}
+            else:
+                wanted = {"type": "function", "function": {"name": names.upstream(name)}}
         case {"type": "tool"}:
             raise BadRequest("Field required", "tool_choice.name")
         case _:

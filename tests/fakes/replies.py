@@ -128,7 +128,16 @@ class Raw:
     data: bytes
 
 
-Part = Text | Reasoning | Detail | ToolCall | Interleaved | Comment | Pause | StreamFailure | Reset | End | Raw
+@dataclass(frozen=True)
+class Sources:
+    """Pages that the host's own search found, as `url_citation` annotations: (url, title, excerpt) each."""
+
+    pages: tuple[tuple[str, str, str], ...]
+
+
+Part = (
+    Sources | Text | Reasoning | Detail | ToolCall | Interleaved | Comment | Pause | StreamFailure | Reset | End | Raw
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,8 @@ class Tokens:
     reasoning: int | None = None
     cost: Decimal | None = None
     """In place of the catalogue's price."""
+    searches: int | None = None
+    """How often the host searched the web; None is not told."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +238,11 @@ def tool_call(
     """A call. A mapping is written as JSON; a string is sent as it is, None is never sent."""
     written = arguments if arguments is None or isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
     return ToolCall(name, written, call_id or _next_call_id(), cut, bare_start, detail)
+
+
+def sources(*pages: tuple[str, str, str]) -> Sources:
+    """What the host's own web search found: address, title and excerpt of each page."""
+    return Sources(pages)
 
 
 def interleaved(*calls: ToolCall) -> Interleaved:

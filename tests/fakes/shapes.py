@@ -26,6 +26,7 @@ from tests.fakes.replies import (
     Reasoning,
     Reply,
     Reset,
+    Sources,
     StreamFailure,
     Text,
     Tokens,
@@ -52,10 +53,13 @@ class Bill:
     input_cost: Decimal
     output_cost: Decimal
     total: Decimal
+    searches: int | None = None
 
     def chat_usage(self) -> Json:
         """The `usage` object of chat completions; `prompt_tokens` includes what came from the cache."""
+        searched = {"web_search_requests": self.searches} if self.searches is not None else None
         return {
+            **({"server_tool_use_details": searched} if searched else {}),
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
             "total_tokens": self.prompt + self.completion,
@@ -122,7 +126,15 @@ def bill(reply: Reply, pricing: Mapping[str, Any], request_bytes: int) -> Bill:
     output_cost = completion * rate("completion")
     total = input_cost + output_cost if asked.cost is None else asked.cost
     return Bill(
-        prompt, completion, asked.cached, asked.written, reasoning_tokens, input_cost, output_cost, total.normalize()
+        prompt,
+        completion,
+        asked.cached,
+        asked.written,
+        reasoning_tokens,
+        input_cost,
+        output_cost,
+        total.normalize(),
+        asked.searches,
     )
 
 
@@ -181,8 +193,8 @@ class ChatStream:
                     yield self._delta({"content": piece})
             case Reasoning():
                 yield from self._reasoning(part)
-            case Detail():
-                yield self._delta({"content": "", "reasoning_details": [dict(part.entry)]})
+            case Detail() | Sources():
+                yield self._delta({"content": "", **_beside(part)})
             case ToolCall():
                 yield from self._call(part)
             case Interleaved():
@@ -275,6 +287,8 @@ def chat_completion(reply: Reply, origin: Origin, usage: Json) -> bytes:
     }
     if details:
         message["reasoning_details"] = details
+    if pages := [p for p in reply.parts if isinstance(p, Sources)]:
+        message["annotations"] = [entry for part in pages for entry in citations_of(part)]
     if calls:
         message["tool_calls"] = [
             {
@@ -308,6 +322,24 @@ def chat_completion(reply: Reply, origin: Origin, usage: Json) -> bytes:
     if reply.tell_usage != "never":
         answer["usage"] = usage
     return encode(answer)
+
+
+def _beside(part: Detail | Sources) -> Json:
+    """What stands in a delta beside its text."""
+    if isinstance(part, Detail):
+        return {"reasoning_details": [dict(part.entry)]}
+    return {"annotations": citations_of(part)}
+
+
+def citations_of(part: Sources) -> list[Json]:
+    """The pages of a search as the host names them."""
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {"url": url, "title": title, "content": excerpt, "start_index": 0, "end_index": 0},
+        }
+        for url, title, excerpt in part.pages
+    ]
 
 
 def calls_of(part: Part) -> tuple[ToolCall, ...]:

@@ -37,7 +37,6 @@ from tests.translate.shapes import (
     tool_loop,
     use,
     user,
-    web_search_call,
 )
 
 SLUGS = [
@@ -269,11 +268,6 @@ def test_harmless_forms_of_the_same_fields_are_dropped() -> None:
     assert "container" in losses(body(container="c_1"))
     assert "thread" in losses(body(thread={"type": "create"}))
     assert chat(body(mcp_servers=[])) == chat(body())
-
-
-@shows("tool web_search")
-def test_a_web_search_is_refused_in_clear_words() -> None:
-    assert refused(web_search_call()) == "tools.0: web search is not available on this model yet"
 
 
 @shows("block unknown")

@@ -178,16 +178,10 @@ def test_tools_known_by_type_alone_are_written_out(type_: str, name: str, argume
     assert function["description"] == f"{unsized['description']} The screen is 800 x 600 pixels."
 
 
-@shows("tool web_search", "tool other_server_tools", "tool toolsets", "tool unknown")
+@shows("tool other_server_tools", "tool toolsets", "tool unknown")
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ({"type": "web_search_20250305", "name": "web_search"}, "web search is not available on this model yet"),
-        ({"type": "web_search_20260318", "name": "web_search"}, "web search is not available on this model yet"),
-        (
-            {"type": "web_fetch_20250910", "name": "web_fetch"},
-            "the web fetch server tool is not available on this model",
-        ),
         (
             {"type": "code_execution_20260521", "name": "code_execution"},
             "the code execution server tool is not available on this model",

@@ -1,0 +1,56 @@
+"""Claude Code's WebSearch on models of chat completions: it counts its searches and shows its links."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.fakes.openrouter import Ask, Brain
+from tests.fakes.replies import Reply, Scripted, Tokens, sources, text, tool_call
+from tests.support.lab import Lab
+
+
+def searching(searches: list[Ask]) -> Brain:
+    """A model that searches when it is asked something, on a host that finds one page."""
+
+    def brain(ask: Ask, _n: int) -> Scripted:
+        if any(tool.get("type") == "openrouter:web_search" for tool in ask.body.get("tools") or []):
+            searches.append(ask)
+            found = sources(("https://z.org/a", "Zebras", "Black and white."))
+            return Reply([text("They have stripes."), found], usage=Tokens(searches=1))
+        if any(message["role"] == "tool" for message in ask.messages):
+            return text("They have stripes, I read.")
+        return tool_call("WebSearch", {"query": "zebras"}) if ask.tools else text("A side remark.")
+
+    return brain
+
+
+IDLE = re.compile(r"^❯\s*$", re.MULTILINE)
+
+
+async def test_a_search_on_a_plain_model_shows_its_links(lab: Lab) -> None:
+    searches: list[Ask] = []
+
+    lab.host.script(searching(searches))
+    done = await lab.ask("what do zebras have?")
+    assert (done.code, done.result["result"]) == (0, "They have stripes, I read."), done.stderr
+    (search,) = searches
+    assert search.path == "/chat/completions"
+    assert [tool["parameters"]["max_uses"] for tool in search.body["tools"]] == [8]
+    told = str(done.tool_results[-1]["content"])
+    assert '"url":"https://z.org/a"' in told
+    assert "They have stripes." in told
+    assert not done.tool_results[-1].get("is_error")
+
+
+@pytest.mark.slow
+async def test_the_screen_counts_the_search(lab: Lab) -> None:
+    lab.host.script(searching([]))
+    async with lab.terminal("--allowedTools", "WebSearch") as terminal:
+        await terminal.wait_for(IDLE, timeout=30)
+        await terminal.type_line("what do zebras have?")
+        shown = await terminal.wait_for("They have stripes, I read.", timeout=30)
+        assert "Did 1 search" in shown
+        await terminal.type_line("/exit")
+        assert await terminal.exit_code() == 0
