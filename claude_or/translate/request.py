@@ -131,7 +131,7 @@ def _to_chat(
     top = request.extra.get("cache_control")
     conversation.limit_marks(tools, top if isinstance(top, dict) else None)
 
-    tokens = weigh(request, measure(request, profile=profile))
+    tokens = weigh(request, measure(request, profile=profile, offered=offered))
     max_tokens = _clamped(request.max_tokens, profile, max_output, tokens, losses)
     stops, cut_at = _stops(request.stop_sequences, profile, losses)
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from claude_or.translate.profiles import SchemaStyle
 
 _DEEPEST: Final = 60
@@ -51,12 +53,27 @@ _GEMINI_KEYWORDS: Final = frozenset({
 _GEMINI_FORMATS: Final = frozenset({"enum", "date-time"})
 
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_MOST_KEPT: Final = 512
+_kept: dict[tuple[bytes, SchemaStyle], dict[str, Any]] = {}
+"""Schemas that were cleaned before: each request of a session brings the same tools again."""
+
+
 def clean_schema(schema: Any, style: SchemaStyle) -> dict[str, Any]:
-    """The schema of a function's parameters in a form that the hosts of this style take; always an object's schema."""
+    """The schema of a function's parameters in a form that the hosts of this style take; always an object's schema.
+
+    The result is shared between calls: it is for reading only.
+    """
     if not isinstance(schema, dict):
         return {"type": "object", "properties": {}}
-    root = _mended_root(schema)
-    return _gemini(root, root, 0, ()) if style == "gemini" else _plain(root, 0)
+    key = _encode(schema), style
+    if (known := _kept.get(key)) is None:
+        root = _mended_root(schema)
+        known = _gemini(root, root, 0, ()) if style == "gemini" else _plain(root, 0)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[key] = known
+    return known
 
 
 def _mended_root(schema: dict[str, Any]) -> dict[str, Any]:

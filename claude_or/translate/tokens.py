@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -90,8 +90,10 @@ def text_tokens(text: str) -> float:
     return sum(_text_measure(text))
 
 
-def measure(request: MessagesRequest, *, profile: ModelProfile = _PLAIN) -> Measure:
-    """Input tokens of the request on this profile's model by class, before any calibration."""
+def measure(
+    request: MessagesRequest, *, profile: ModelProfile = _PLAIN, offered: Sequence[dict[str, Any]] | None = None
+) -> Measure:
+    """Input tokens of the request on this profile's model by class, before any calibration. `offered` are its tools, if known already."""
     count = _Count(profile)
     for block in _blocks(request.system):
         count.block(block)
@@ -99,7 +101,9 @@ def measure(request: MessagesRequest, *, profile: ModelProfile = _PLAIN) -> Meas
         count.fixed += _PER_MESSAGE
         for block in _blocks(message.get("content")):
             count.block(block)
-    for tool in offered_tools(request.tools, request.messages, deferral=profile.deferral):
+    if offered is None:
+        offered = offered_tools(request.tools, request.messages, deferral=profile.deferral)
+    for tool in offered:
         count.fixed += _PER_TOOL
         count.json([tool.get("name"), tool.get("description"), tool.get("input_schema")])
     *text, _ = _text_measure("\n".join(count.texts), count.texts)
