@@ -31,11 +31,13 @@ from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
 from claude_or.routing.plan import window_of
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
+from claude_or.translate.tokens import Measure, Weigh
 from claude_or.upstream.chat import ChatReplier
 from claude_or.upstream.hosts import limits_for
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.native import NativeReplier
 from claude_or.upstream.openrouter import OpenRouter
+from claude_or.wire.anthropic import MessagesRequest
 from claude_or.wire.events import Usage
 
 
@@ -84,14 +86,22 @@ def _metered(route: Route, parts: Parts) -> Replier:
         # Elsewhere the same name may cost something else, or nothing.
         return catalog.price(slug, usage) if catalog and route.provider == DEFAULT_HOST else None
 
+    # Measuring a long request takes milliseconds, so what the leaf found is kept until the answer's usage is known.
+    measured: list[tuple[MessagesRequest, Measure]] = []
+
+    def weigh(request: MessagesRequest, found: Measure) -> int:
+        measured[:] = [(request, found)]
+        return parts.scales.weigh(request, found, route.slug)
+
     def charge(made: Charge) -> None:
-        parts.scales.learn(made, profile_of(route, catalog, parts.settings()))
+        found = next((found for request, found in measured if made.ask and made.ask.request is request), None)
+        parts.scales.learn(made, profile_of(route, catalog, parts.settings()), found)
         parts.charge(made)
 
-    return Meter(inner=_leaf(route, parts), route=route, charge=charge, price=price, budget=parts.budget)
+    return Meter(inner=_leaf(route, parts, weigh), route=route, charge=charge, price=price, budget=parts.budget)
 
 
-def _leaf(route: Route, parts: Parts) -> Replier:
+def _leaf(route: Route, parts: Parts, weigh: Weigh) -> Replier:
     """Who asks the host: the path of the route decides."""
     host = parts.hosts.get(route.provider)
     if host is None:
@@ -107,7 +117,7 @@ def _leaf(route: Route, parts: Parts) -> Replier:
         new_id=parts.new_id,
         # The listing is OpenRouter's: its names mean nothing elsewhere.
         nearest=catalog.nearest if catalog and elsewhere is None else lambda _slug: (),
-        weigh=lambda request, found: parts.scales.weigh(request, found, route.slug),
+        weigh=weigh,
     )
 
 

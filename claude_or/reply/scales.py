@@ -35,8 +35,8 @@ class Scales:
             return learnt.tokens(found)
         return learnt.tokens(found, conversation_of(request), len(request.messages))
 
-    def learn(self, charge: Charge, profile: ModelProfile) -> None:
-        """Take in one call. Calls that were not answered whole, or without figures, teach nothing."""
+    def learn(self, charge: Charge, profile: ModelProfile, found: Measure | None = None) -> None:
+        """Take in one call. Calls that were not answered whole, or without figures, teach nothing. `found` is its request's measure, if known."""
         usage, ask = charge.report.usage, charge.ask
         if charge.outcome != "answered" or usage is None or ask is None:
             return
@@ -45,5 +45,5 @@ class Scales:
         model = self.served_by[slug] = charge.report.model or slug
         request = ask.request
         self.known[model] = self.known.get(model, _UNKNOWN).observe(
-            measure(request, profile=profile), actual, conversation_of(request), len(request.messages)
+            found or measure(request, profile=profile), actual, conversation_of(request), len(request.messages)
         )
