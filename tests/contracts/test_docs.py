@@ -1,14 +1,23 @@
-"""The documentation says what is so: its generated pages are current, and each page has a place on the site."""
+"""The documentation says what is so: generated pages are current, commands and configurations that it shows are understood."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from claude_or.cli.app import app
+from claude_or.cli.names import COMMANDS
+from claude_or.config.load import load
+from claude_or.config.schema import Settings
+from claude_or.session.arguments import split
 from tests.reference import DOCS, pages
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +37,58 @@ def test_every_page_has_one_place_in_the_sites_nav() -> None:
 
     there = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
     assert sorted(placed) == there, "mkdocs.yml: add the page to `nav`, or take it out"
+
+
+WRITTEN = sorted(path for path in (*DOCS.rglob("*.md"), ROOT / "README.md") if path.parent.name != "reference")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced texts of a page in this language; empty for those that name none."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for named, text in found if named == language]
+
+
+def configurations() -> Iterator[Any]:
+    known = {one.name for one in fields(Settings)}
+    for path in WRITTEN:
+        for n, text in enumerate(blocks(path, "yaml")):
+            if set(yaml.safe_load(text)) <= known:
+                yield pytest.param(text, id=f"{path.name}-{n}")
+
+
+@pytest.mark.parametrize("text", list(configurations()))
+def test_a_configuration_that_the_pages_show_is_taken(text: str, tmp_path: Path) -> None:
+    (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
+
+    shown = load({"HOME": str(tmp_path), "CLAUDE_OR_CONFIG": str(tmp_path / "shown.yaml")}, str(tmp_path))
+
+    assert shown.origins
+
+
+def command_lines() -> Iterator[Any]:
+    for path in WRITTEN:
+        for text in blocks(path, ""):
+            for line in text.replace("\\\n", " ").splitlines():
+                if said := re.match(r"(?:\$ )?(?:uv run )?claude-or(?!\S)(.*)", line):
+                    words = shlex.split(said[1], comments=True)
+                    yield pytest.param(words, id=f"{path.name}: {said[1].partition('#')[0].strip()[:60]}")
+
+
+@pytest.mark.parametrize("words", list(command_lines()))
+def test_a_command_that_the_pages_show_is_understood(words: list[str]) -> None:
+    found = split(words, COMMANDS)
+    if found.kind == "command":
+        command: Any = typer.main.get_command(app)
+        names = list(words)
+        while names and names[0] in getattr(command, "commands", {}):
+            command = command.commands[names.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert [word for word in names if word.startswith("-")] == [word for word in names if word in known]
+        assert command.name != "claude-or"
+    else:
+        assert found.kind in {"session", "demo", "passed", "help", "version"}
+        ours = [word for word in words[: len(words) - len(found.theirs)] if word.startswith("--") and word != "--"]
+        assert sorted(found.ours) == sorted(set(ours))
 
 
 def _leaves(nav: Any) -> Iterator[str]:
