@@ -26,7 +26,7 @@ from claude_or.routing.names import hosts_in_use, roles
 from claude_or.session.conflicts import conflicts
 from claude_or.session.keys import key_of
 from claude_or.session.versions import NEWEST, remark_on
-from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog
+from claude_or.upstream.catalogue import Answer, Unreachable, bundled, is_stale, read_catalog
 from claude_or.upstream.probe import probing
 
 REQUEST_WITHIN_S = 5.0
@@ -241,8 +241,8 @@ async def check_models(around: Surroundings, loaded: Loaded, key: Key | None) ->
     """Whether the chosen models exist and can do what Claude Code needs."""
     chosen = roles(loaded.settings)
     listing = await _listing(around, loaded, key)
-    found = [*listing_findings(listing, around.now), *role_findings(chosen, listing.catalog, around.now)]
-    if listing.catalog and not any(finding.check == "models" for finding in found):
+    found = [*listing_findings(listing, around.now), *role_findings(loaded.settings, listing.catalog, around.now)]
+    if listing.catalog and not listing.catalog.is_bundled and not any(finding.check == "models" for finding in found):
         slugs = dict.fromkeys(choice.slug for choice in chosen.values())
         found.append(Finding("ok", "models", f"{', '.join(slugs)}: listed, with tools where they are needed"))
     return found
@@ -256,4 +256,4 @@ async def _listing(around: Surroundings, loaded: Loaded, key: Key | None) -> Lis
     try:
         return Listing(await newest(base_url, key.value if key else None, folder, around.now, REQUEST_WITHIN_S))
     except Unreachable as error:
-        return Listing(cached, str(error))
+        return Listing(cached or bundled(), str(error))

@@ -24,7 +24,7 @@ from claude_or.routing.plan import plan_for
 from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
-from claude_or.upstream.catalogue import read_catalog
+from claude_or.upstream.catalogue import best_known
 from claude_or.upstream.chat import session_key
 from claude_or.wire.anthropic import BadRequest, decode_request
 
@@ -46,7 +46,7 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
             hint='Save the body of a POST /v1/messages as it was sent, or as {"body": …}.',
         ) from None
     loaded = load(environ, cwd, overrides)
-    catalog = read_catalog(cache_folder(environ), loaded.settings.openrouter.base_url)
+    catalog = best_known(cache_folder(environ), loaded.settings.openrouter.base_url)
     plan = plan_for(request.model, loaded.settings, catalog)
     ask = Ask(
         request_id="",
@@ -56,8 +56,9 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
         plan=plan,
     )
     findings: list[Finding] = []
-    if catalog is None:
-        text = "no list of models is kept: what this one can do is a guess"
+    if catalog is None or catalog.is_bundled:
+        day = f", by the facts of {catalog.day}" if catalog and catalog.get(plan.routes[0].slug) else ""
+        text = f"no list of models is kept: what this one can do is a guess{day}"
         findings.append(Finding("warn", "listing", text, "", "`claude-or models` fetches one."))
     route = plan.routes[0]
     chosen = choose_path(route.slug, route.provider, loaded.settings)

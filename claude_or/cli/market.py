@@ -200,7 +200,7 @@ def show(slug: str, environ: Mapping[str, str], cwd: str, now: float) -> Command
     listing = current_listing(environ, loaded, now)
     catalog, slug = listing.catalog, slug_of(loaded.settings.aliases.get(slug, slug))
     info = catalog.get(slug) if catalog else None
-    if catalog is not None and info is None:
+    if catalog is not None and info is None and not catalog.is_bundled:
         near = catalog.nearest(slug)
         hint = f"Did you mean {' or '.join(near)}?" if near else "`claude-or models search TEXT` looks for one."
         raise ClaudeOrError(f"{slug} is not in the list of models", hint=hint, exit_code=EXIT_USAGE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,20 @@ from claude_or.config.load import Loaded, Overrides, load
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
+from claude_or.routing.expiry import expiring
 from claude_or.routing.names import RoleChoice, roles, written
 from claude_or.routing.paths import choose_path
 from claude_or.session.keys import key_of
-from claude_or.upstream.catalogue import Unreachable, is_stale, read_catalog, refresh
+from claude_or.upstream.catalogue import Unreachable, bundled, is_stale, read_catalog, refresh
 
 if TYPE_CHECKING:
+    from claude_or.config.schema import Settings
     from claude_or.routing.ask import Role
     from claude_or.routing.catalog import Catalog, ModelInfo
 
 REFRESH_WITHIN_S = 2.0
 TOO_SMALL_WINDOW = 64_000
 """Below this, Claude Code's first prompt and its reserve for the answer leave hardly any room (at 32K, none)."""
-SOON_DAYS = 30
 ROLES_WITHOUT_TOOLS = {"small", "background"}
 UNKNOWN = "?"
 
@@ -47,7 +48,7 @@ def models(environ: Mapping[str, str], cwd: str, overrides: Overrides, now: floa
     loaded = load(environ, cwd, overrides)
     chosen = roles(loaded.settings)
     listing = current_listing(environ, loaded, now)
-    findings = (*listing_findings(listing, now), *role_findings(chosen, listing.catalog, now))
+    findings = (*listing_findings(listing, now), *role_findings(loaded.settings, listing.catalog, now))
     return CommandResult(
         "models",
         data=_data(chosen, loaded, listing.catalog, now),
@@ -58,7 +59,7 @@ def models(environ: Mapping[str, str], cwd: str, overrides: Overrides, now: floa
 
 
 def current_listing(environ: Mapping[str, str], loaded: Loaded, now: float) -> Listing:
-    """The cached listing while it is fresh, else a new one, else the old one with the reason."""
+    """The cached listing while it is fresh, else a new one, else the old one or the bundled facts with the reason."""
     folder, base_url = cache_folder(environ), loaded.settings.openrouter.base_url
     cached = read_catalog(folder, base_url)
     if cached and not is_stale(cached, now):
@@ -72,7 +73,7 @@ def current_listing(environ: Mapping[str, str], loaded: Loaded, now: float) -> L
     try:
         return Listing(asyncio.run(newest(base_url, key, folder, now, REFRESH_WITHIN_S)))
     except Unreachable as error:
-        return Listing(cached, str(error))
+        return Listing(cached or bundled(), str(error))
 
 
 async def newest(base_url: str, key: str | None, folder: str, now: float, within_s: float) -> Catalog:
@@ -100,23 +101,35 @@ def listing_findings(listing: Listing, now: float) -> list[Finding]:
                 "Try again with a network; the list is then kept for the next time.",
             )
         ]
+    if listing.catalog.is_bundled:
+        return [
+            Finding(
+                "warn",
+                "listing",
+                f"no list of models, only the facts of {listing.catalog.day} that came with claude-or: {listing.trouble}",
+                f"They tell of {len(listing.catalog.models)} models; prices and limits may have changed since.",
+                "Try again with a network; the list is then kept for the next time.",
+            )
+        ]
     age = age_text(now - listing.catalog.fetched_at)
     if listing.trouble:
         return [Finding("warn", "listing", f"the list of models was {age}: {listing.trouble}")]
     return [Finding("note", "listing", f"{len(listing.catalog.models)} models, {age}")]
 
 
-def role_findings(chosen: Mapping[Role, RoleChoice], catalog: Catalog | None, now: float) -> list[Finding]:
+def role_findings(settings: Settings, catalog: Catalog | None, now: float) -> list[Finding]:
     """What is wrong with the chosen models, as far as the listing knows."""
     if catalog is None:
         return []
     stale = is_stale(catalog, now)
     findings: list[Finding] = []
-    for slug, names in by_model(chosen).items():
+    for slug, names in by_model(roles(settings)).items():
         info = catalog.get(slug)
         served = f"{slug} ({', '.join(names)})"
         if info is None:
-            if "@preset/" not in slug:
+            if catalog.is_bundled:
+                findings.append(Finding("note", "models", f"of {served} nothing is known without the list"))
+            elif "@preset/" not in slug:
                 near = catalog.nearest(slug)
                 fix = f"Did you mean {near[0]}?" if near else "`models.…` in the configuration sets another."
                 findings.append(
@@ -134,10 +147,8 @@ def role_findings(chosen: Mapping[Role, RoleChoice], catalog: Catalog | None, no
             text = f"{served} is free: hosts of free models often keep prompts and train on them"
             fix = "`preferences: {data_collection: deny}` in the configuration keeps to hosts that do not; see docs/privacy.md."
             findings.append(Finding("note", "models", text, "", fix))
-        if (left := _days_left(info, now)) is not None and left <= SOON_DAYS:
-            when = f"goes away on {info.expires}" if left >= 0 else f"was to go away on {info.expires}"
-            findings.append(Finding("warn", "models", f"{served} {when}", "", "Choose its successor in time."))
-    return findings
+    soon = expiring(settings, catalog, now)
+    return findings + [Finding("warn", "models", text, "", "Choose its successor in time.") for text in soon]
 
 
 def by_model(chosen: Mapping[Role, RoleChoice]) -> dict[str, list[str]]:
@@ -147,14 +158,6 @@ def by_model(chosen: Mapping[Role, RoleChoice]) -> dict[str, list[str]]:
         if choice.host == DEFAULT_HOST:
             found.setdefault(choice.slug, []).append(role)
     return found
-
-
-def _days_left(info: ModelInfo, now: float) -> int | None:
-    try:
-        last = date.fromisoformat(info.expires[:10])
-    except ValueError:
-        return None
-    return (last - datetime.fromtimestamp(now, UTC).date()).days
 
 
 def _roles_table(chosen: Mapping[Role, RoleChoice], loaded: Loaded) -> Table:
@@ -238,7 +241,7 @@ def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog 
         "setting": choice.origin or None,
         "origin": {"layer": origin.layer, "where": origin.where, "line": origin.line or None},
         "alias_target": (info.alias_target or None) if info else None,
-        "listed": info is not None if catalog else None,
+        "listed": info is not None if catalog and not catalog.is_bundled else None,
         "window": info.window if info else None,
         "max_output": info.max_output if info else None,
         "usd_per_million": {

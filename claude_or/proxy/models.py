@@ -29,7 +29,7 @@ async def one_model(request: web.Request, house: House, request_id: str) -> web.
     slug = plan_of(name, house).routes[0].slug
     catalog = house.catalog()
     found = catalog.get(slug) if catalog else None
-    if catalog is not None and found is None:
+    if catalog is not None and found is None and not catalog.is_bundled:
         raise Refused(unknown_model(UnknownModel(name, f"{slug} is not listed", catalog.nearest(slug))))
     return json_answer(model_body(_described(name, found)), request_id)
 

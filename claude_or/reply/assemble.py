@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Provider, ProviderModel, Settings
 from claude_or.reply.absent import Absent
@@ -126,7 +128,11 @@ def profile_of(route: Route, catalog: Catalog | None, settings: Settings) -> Mod
     if route.provider != DEFAULT_HOST:
         return _profile_elsewhere(route, settings.providers.get(route.provider) or Provider())
     known = catalog.get(route.slug) if catalog else None
-    return profile_for(route.slug, facts_of(known) if known else None)
+    facts = facts_of(known) if known else None
+    if facts and catalog and catalog.is_bundled:
+        # Which fields a model takes changes most often, and one that is left out is missed more than one too many.
+        facts = msgspec.structs.replace(facts, parameters=None)
+    return profile_for(route.slug, facts)
 
 
 _MESSAGES_HOST: Final = {

@@ -8,6 +8,7 @@ writes it as 0, null, -1 or not at all. Source: OpenRouter's reference of `GET /
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,8 @@ from claude_or.routing.names import ROUTING_VARIANTS, nearest_names
 from claude_or.wire.events import Usage
 
 CACHE_FORMAT = 1
+BUNDLED = "bundled"
+"""The source of a catalogue that came with the program: some models, as they were on some day."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,6 +158,16 @@ class Catalog:
         self.etag = etag
         self.base_url = base_url
         self.source = source
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether these are the facts that the program brings along: old, and of some models only."""
+        return self.source == BUNDLED
+
+    @property
+    def day(self) -> str:
+        """The day of these facts, as in 2026-11-10."""
+        return datetime.fromtimestamp(self.fetched_at, UTC).date().isoformat()
 
     @cached_property
     def slugs(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
     """The facts that `session/environment.py` needs, fit for `marshal`.
 
     `limits_of` gives window and output limit of a slug in tokens, None when unknown. `printing` is print mode. `assumed` lists
-    models whose window is a guess.
+    models whose window is a guess, `bundled` is the day of the facts when they are those that came with the program.
     """
     limits_of = with_hosts(settings, limits_of)
     chosen = roles(settings)
@@ -62,6 +62,7 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
         "picker": _picker(settings, shown, limits_of, window),
         "window": window,
         "output": told_output(window, min(outputs, default=USUAL_OUTPUT)),
+        "bundled": "",
         "assumed": [slug for slug, known in windows.items() if not known],
         "known_to_client": any(KNOWN_TO_CLIENT in slug and not slug.startswith(UNKNOWN_MARK) for slug in shared),
         "printing": printing,

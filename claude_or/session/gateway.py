@@ -27,8 +27,9 @@ from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
+from claude_or.routing.expiry import expiring
 from claude_or.session.books import Books
-from claude_or.upstream.catalogue import Answer, Unreachable, is_stale, read_catalog, refresh
+from claude_or.upstream.catalogue import Answer, Unreachable, best_known, is_stale, refresh
 from claude_or.upstream.hosts import Hosts
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Gateway:
         self._listener = listener
         self._cache_folder = cache_folder
         self._scratch = scratch
-        self._catalog = read_catalog(cache_folder, settings.openrouter.base_url) if key is not None else None
+        self._catalog = best_known(cache_folder, settings.openrouter.base_url) if key is not None else None
         self._stack = AsyncExitStack()
         self._hosts = Hosts(settings, key or "", environ or {})
         self._watch = watch
@@ -204,7 +205,7 @@ class Gateway:
         await self._hosts.follow(settings)
         if settings.openrouter.base_url != before.openrouter.base_url:
             # The listing belongs to one host.
-            self._catalog = read_catalog(self._cache_folder, settings.openrouter.base_url)
+            self._catalog = best_known(self._cache_folder, settings.openrouter.base_url)
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -257,6 +258,7 @@ class Gateway:
         """A listing older than a day is fetched anew, for prices and limits; the launch after this one knows the windows."""
         now = time.time()
         if not is_stale(self._catalog, now):
+            self._tell_expiries(now)
             await host.warm()
             return
 
@@ -265,7 +267,15 @@ class Gateway:
                 self._get, self._cache_folder, self.settings.openrouter.base_url, now, with_key=True
             )
         except Unreachable as error:
-            _log.warning("listing not refreshed", reason=str(error))
+            known = self._catalog
+            _log.warning("listing not refreshed", reason=str(error), facts_of=known.day if known else None)
         else:
             self._catalog = catalog
             _log.info("listing refreshed", models=len(catalog.models))
+        self._tell_expiries(now)
+
+    def _tell_expiries(self, now: float) -> None:
+        """Name the models in use that are about to go away, in the log and below the summary."""
+        for text in expiring(self.settings, self._catalog, now):
+            _log.warning("model goes away", model=text)
+            self.books.warnings.append(f"{text}: choose its successor in time")

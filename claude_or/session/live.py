@@ -172,7 +172,12 @@ def _sum_up(session: Session, gate: Gateway, lookout: Lookout) -> None:
     if gate.fleet is not None:
         session.warning += "".join(f"claude-or: {trouble}\n" for trouble in gate.fleet.troubles)
     session.summary = summary_line(
-        gate.tally, seconds=seconds, log_path=gate.log_path, assumed=session.plan.facts["assumed"], books=gate.books
+        gate.tally,
+        seconds=seconds,
+        log_path=gate.log_path,
+        assumed=session.plan.facts["assumed"],
+        bundled=session.plan.facts["bundled"],
+        books=gate.books,
     )
     if gate.config_trouble:
         session.warning += f"claude-or: the last edit of the configuration was not applied: {gate.config_trouble}\n"

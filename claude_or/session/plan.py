@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from claude_or.config.load import Loaded
     from claude_or.config.schema import Settings
     from claude_or.mcp.launch import McpSetup
+    from claude_or.routing.catalog import Catalog
 
 VARIABLES = (
     "BIG_MODEL",
@@ -34,7 +35,7 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
-FORMAT = 5
+FORMAT = 6
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
@@ -194,6 +195,13 @@ def _computed(
     if unlisted and _fetch_listing(environ, loaded.settings, cache_folder):
         windows = read_windows(windows_file, base_url)
         facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
+    if unlisted and not windows and (old := _bundled()):
+        limits = {model.slug: (model.window, model.max_output) for model in old.models}
+        guessed, facts = (
+            facts["assumed"],
+            facts_of(loaded.settings, lambda slug: limits_of(limits, slug), printing=printing),
+        )
+        facts["bundled"] = old.day if len(facts["assumed"]) < len(guessed) else ""
     plan = LaunchPlan({
         "facts": facts,
         "settings_text": msgspec.json.encode(settings_of(facts)).decode(),
@@ -209,6 +217,12 @@ def _computed(
     files = list(plan.files)
     files.append((windows_file, *seen(windows_file)))
     return plan, files
+
+
+def _bundled() -> Catalog | None:
+    from claude_or.upstream.catalogue import bundled
+
+    return bundled()
 
 
 def loaded_as(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str]) -> Loaded:

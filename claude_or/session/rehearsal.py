@@ -57,6 +57,8 @@ def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
     if plan.facts["assumed"]:
         guessed = ", ".join(plan.facts["assumed"])
         lines += ["", f"# window assumed, because the listing does not tell it: {guessed}"]
+    if plan.facts["bundled"]:
+        lines += ["", f"# no list of models could be had: windows by the facts of {plan.facts['bundled']}"]
     sys.stdout.write("\n".join(lines) + "\n")
     return EXIT_OK
 

@@ -15,9 +15,19 @@ SUMMARY_VERSION = 1
 
 
 def summary_line(
-    tally: Tally, *, seconds: float, log_path: str, assumed: Sequence[str] = (), books: Books | None = None
+    tally: Tally,
+    *,
+    seconds: float,
+    log_path: str,
+    assumed: Sequence[str] = (),
+    bundled: str = "",
+    books: Books | None = None,
 ) -> str:
-    """One line: models, calls, tokens, cost, caps, time, log; below it what else should be known."""
+    """One line: models, calls, tokens, cost, caps, time, log; below it what else should be known.
+
+    `assumed` are the models whose window was guessed, `bundled` is the day of the facts that came with the program, when those
+    told the windows.
+    """
     total = tally.total
     models = ", ".join(slug for slug, _ in tally) or "no model was asked"
     parts = [
@@ -33,6 +43,8 @@ def summary_line(
         parts = [models, _time(seconds)]
     if assumed:
         parts.append(f"window assumed for {', '.join(assumed)}")
+    if bundled:
+        parts.append(f"no list of models, windows by facts of {bundled}")
     if log_path:
         parts.append(f"log {log_path}")
     lines = ["claude-or: " + " · ".join(parts)]

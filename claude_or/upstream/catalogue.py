@@ -1,5 +1,7 @@
 """The host's listing: fetched with or without the key, kept in the cache folder, and good without network.
 
+    the cache of this host → fetched anew when it is older than a day → the facts that came with the program
+
 With a key `GET /models/user` is asked, which knows what the account may use; a host or an account without it is asked for
 `GET /models`. The cache belongs to one host: another address starts anew.
 """
@@ -16,6 +18,8 @@ from claude_or.upstream.windows import replace_file, write_windows
 
 FILE = "models.json"
 STALE_AFTER_S = 24 * 3600.0
+BUNDLED_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bundled.json")
+"""Written by `python -m tests.snapshot`."""
 
 _NO_USER_LISTING = {401, 403, 404, 405}
 
@@ -47,6 +51,20 @@ def read_catalog(folder: str, base_url: str) -> Catalog | None:
     return catalog if catalog and catalog.base_url == base_url else None
 
 
+def bundled() -> Catalog | None:
+    """The facts that came with the program, for when nothing else is known; None when the installation lost them."""
+    try:
+        with open(BUNDLED_FILE, "rb") as file:
+            return load(file.read())
+    except OSError:
+        return None
+
+
+def best_known(folder: str, base_url: str) -> Catalog | None:
+    """The cached listing of this host, else the facts that came with the program, whose names are the same at each address."""
+    return read_catalog(folder, base_url) or bundled()
+
+
 def write_catalog(folder: str, catalog: Catalog) -> None:
     """Replace the cached listing and the windows beside it. Raises `OSError`."""
     replace_file(os.path.join(folder, FILE), dump(catalog))
@@ -56,7 +74,7 @@ def write_catalog(folder: str, catalog: Catalog) -> None:
 
 def is_stale(catalog: Catalog | None, now: float) -> bool:
     """Whether it is time to ask again; a listing from the future is not trusted either."""
-    return catalog is None or not 0 <= now - catalog.fetched_at <= STALE_AFTER_S
+    return catalog is None or catalog.is_bundled or not 0 <= now - catalog.fetched_at <= STALE_AFTER_S
 
 
 async def refresh(get: Get, folder: str, base_url: str, now: float, *, with_key: bool) -> Catalog:

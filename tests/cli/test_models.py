@@ -92,8 +92,21 @@ def test_without_any_listing_the_roles_are_told_all_the_same(environ: dict[str, 
     result = ask(environ, cwd, big="z-ai/glm-5.3")
     assert role(result, "main")["slug"] == "z-ai/glm-5.3"
     assert role(result, "main")["listed"] is None
+    assert role(result, "main")["window"] == 1_048_576
     assert [level for level, _ in said(result)] == ["warn"]
+    assert "only the facts of 2026-" in result.findings[0].text
     assert "cannot be reached" in result.findings[0].text
+    assert result.exit_code == 0
+
+
+def test_a_model_that_the_bundled_facts_lack_is_no_mistake(environ: dict[str, str], cwd: str) -> None:
+    environ["OPENROUTER_BASE_URL"] = "http://127.0.0.1:9/api/v1"
+    result = ask(environ, cwd, big="acme/new")
+    assert (role(result, "main")["listed"], role(result, "main")["window"]) == (None, None)
+    assert said(result)[1:] == [
+        ("note", "of acme/new (main, opus, sonnet, fable, subagent) nothing is known without the list")
+    ]
+    assert result.exit_code == 0
 
 
 def test_a_host_that_never_answers_costs_two_seconds(environ: dict[str, str], cwd: str, host: Host) -> None:
@@ -123,7 +136,7 @@ def test_a_model_that_is_not_listed_is_an_error_with_the_nearest_name(environ: d
             "is free: hosts of free models often keep prompts and train on them",
         ),
         ({"expiration_date": "2026-11-30"}, "warn", "goes away on 2026-11-30"),
-        ({"expiration_date": "2026-01-01T00:00:00Z"}, "warn", "was to go away on 2026-01-01T00:00:00Z"),
+        ({"expiration_date": "2026-01-01T00:00:00Z"}, "warn", "was to go away on 2026-01-01"),
     ],
 )
 def test_what_would_spoil_a_session_is_told_before(
@@ -150,7 +163,7 @@ def test_a_preset_cannot_be_listed_and_is_no_error(environ: dict[str, str], cwd:
 def test_the_listing_of_another_host_is_not_used(environ: dict[str, str], cwd: str) -> None:
     ask(environ, cwd)
     environ["OPENROUTER_BASE_URL"] = "http://127.0.0.1:9/api/v1"
-    assert ask(environ, cwd).data["listing"] is None
+    assert ask(environ, cwd).data["listing"]["source"] == "bundled"
 
 
 def test_a_wrong_configuration_is_the_callers_to_show(environ: dict[str, str], cwd: str) -> None:

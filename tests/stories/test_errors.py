@@ -109,7 +109,9 @@ async def test_a_host_that_cannot_be_reached_is_told_by_name(world: World) -> No
     done = await world.run(["ask"], OPENROUTER_BASE_URL="http://127.0.0.1:9/api/v1")
 
     assert done.code != 0
-    assert "window assumed for z-ai/glm-5.3" in done.err
+    assert "no list of models, windows by facts of 2026-" in done.err
+    done = await world.run(["ask"], OPENROUTER_BASE_URL="http://127.0.0.1:9/api/v1", BIG_MODEL="acme/unheard-of")
+    assert "window assumed for acme/unheard-of" in done.err
 
 
 async def test_a_session_without_any_request_in_print_mode_is_suspicious(world: World) -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from claude_or.routing.catalog import Catalog, ModelInfo
+from claude_or.routing.catalog import Catalog, ModelInfo, load, parse_models
+from claude_or.routing.names import DEFAULT_SLUGS
 from claude_or.upstream.catalogue import (
+    BUNDLED_FILE,
     FILE,
     Answer,
     Unreachable,
+    best_known,
+    bundled,
     is_stale,
     read_catalog,
     refresh,
@@ -21,6 +25,7 @@ from claude_or.upstream.catalogue import (
 )
 from claude_or.upstream.windows import FILE as WINDOWS_FILE
 from claude_or.upstream.windows import limits_of, read_windows
+from tests.snapshot import EACH, facts, text_of
 
 HOST = "https://host.example/api/v1"
 
@@ -148,3 +153,65 @@ def test_damaged_windows_are_no_windows(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / WINDOWS_FILE
     path.write_bytes(raw)
     assert read_windows(str(path)) == {}
+
+
+def test_the_facts_in_the_wheel_can_be_read_and_cover_the_default_models() -> None:
+    catalog = bundled()
+    assert catalog
+    assert all(catalog.window_of(slug) for slug in DEFAULT_SLUGS.values())
+    assert (catalog.is_bundled, catalog.skipped, catalog.day >= "2026-11-10") == (True, 0, True)
+    assert all(model.tools and model.slug for model in catalog.models)
+
+
+def test_the_facts_in_the_wheel_are_facts_alone_and_what_the_documented_command_writes() -> None:
+    catalog = bundled()
+    assert catalog
+    assert {model.name for model in catalog.models} == {""}
+    assert Path(BUNDLED_FILE).read_bytes() == text_of(facts(catalog))
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"[]", b'{"format":0}', b"\xff\xfe\x00"])
+def test_without_a_good_cache_the_facts_in_the_wheel_serve_and_count_as_old(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    if damage is not None:
+        (tmp_path / FILE).write_bytes(damage)
+    catalog = best_known(str(tmp_path), HOST)
+    assert catalog
+    assert (catalog.is_bundled, is_stale(catalog, catalog.fetched_at)) == (True, True)
+
+
+def test_an_old_cache_is_preferred_to_the_facts_in_the_wheel(tmp_path: Path) -> None:
+    write_catalog(str(tmp_path), Catalog([ModelInfo(slug="a/b")], fetched_at=5.0, base_url=HOST))
+    catalog = best_known(str(tmp_path), HOST)
+    assert catalog
+    assert catalog.slugs == ("a/b",)
+
+
+async def test_the_facts_in_the_wheel_never_get_into_the_cache(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        await refresh(Host(all=Answer(304)).get, str(tmp_path), HOST, 9.0, with_key=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_keeps_the_aliases_and_the_newest_models_that_take_tools() -> None:
+    def entry(slug: str, *, created: int = 0, **more: object) -> dict[str, object]:
+        return {"id": slug, "name": "A name", "created": created, "supported_parameters": ["tools"], **more}
+
+    night = {"prompt": "1", "completion": "1", "overrides": [{"utc_start": "1", "prompt": "0.5"}]}
+    listing = {
+        "data": [
+            entry("~acme/one-latest"),
+            entry("acme/unknown-author"),
+            entry("openai/free", pricing={"prompt": "0", "completion": "0"}),
+            entry("openai/gpt:nitro"),
+            {"id": "openai/no-tools"},
+            *(entry(f"openai/gpt-{n:02}", created=n, description="Words.", pricing=night) for n in range(EACH + 1)),
+        ]
+    }
+    kept = facts(parse_models(msgspec.json.encode(listing), 5.0))
+    assert kept.slugs == (*(f"openai/gpt-{n:02}" for n in range(1, EACH + 1)), "~acme/one-latest")
+    assert not any(model.price.overrides for model in kept.models)
+    again = load(text_of(kept))
+    assert again
+    assert again.models == kept.models
