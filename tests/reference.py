@@ -1,7 +1,7 @@
-"""Writes the pages of `docs/reference` from what the program says of itself: `python -m tests.reference`.
+"""Writes the pages of `docs/reference` from what the program says of itself: `uv run python -m tests.reference`.
 
 The commands come from the command line's own tree, the settings from their JSON schema and from what the check of a file refuses, the
-exit codes from `errors.py`. `tests/contracts/test_docs.py` fails while a page is not what this would write.
+exit codes from `errors.py`, the losses from the calls that list them. `tests/contracts/test_docs.py` fails while a page is not what this would write.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from claude_or.cli.help import HELP
 from claude_or.config.check import PROJECT_MAY_NOT, project_problems
 from claude_or.config.json_schema import schema, schema_text
 from claude_or.config.load import VARIABLES, Overrides, load
+from claude_or.translate import request
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 _MADE: Final = "<!-- Made by `uv run python -m tests.reference`; edit the source instead. -->"
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
         "reference/commands.md": commands(),
         "reference/settings.md": settings(),
         "reference/exit-codes.md": exit_codes(),
+        "reference/losses.md": losses(),
         "schema/config.schema.json": schema_text(),
     }
 
@@ -277,6 +279,64 @@ def exit_codes() -> str:
         ])
         + "\n"
     )
+
+
+# Losses
+
+
+def losses() -> str:
+    """What a request may lose on its way, by the calls that list it."""
+    found: dict[str, tuple[set[str], dict[str, None]]] = {}
+    for path in sorted((DOCS.parent / "claude_or" / "translate").glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (said := _listed(call)) is not None:
+                ways, texts = found.setdefault(said[0], (set(), {}))
+                ways.add("native" if path.stem in {"native", "history"} else "chat")
+                texts.update(dict.fromkeys(said[1]))
+    for field, why in vars(request)["_DROPPED"].items():
+        ways, texts = found.setdefault(field, (set(), {}))
+        ways.add("chat")
+        texts[why] = None
+    rows = [
+        f"| `{kind}` | {' and '.join(sorted(ways))} | {_cell('; '.join(texts) or '`explain` says why')} |"
+        for kind, (ways, texts) in sorted(found.items())
+    ]
+    return (
+        "\n\n".join([
+            "# What a request may lose",
+            _MADE,
+            _LOSSES,
+            "\n".join(["| Kind | Path | What becomes of it, or why |", "|---|---|---|", *rows]),
+        ])
+        + "\n"
+    )
+
+
+_LOSSES: Final = (
+    "Claude Code's request, on its way to a host that lacks something, by the words that the log (`request lost something`) and "
+    "`claude-or explain` use. Why this is so and what stays: [what is changed in a request](../requests.md)."
+)
+
+
+def _listed(call: ast.AST) -> tuple[str, list[str]] | None:
+    """The kind of a loss and what is said of it, where both stand in the call itself."""
+    match call:
+        case ast.Call(func=ast.Attribute(value=target, attr="add"), args=[kind, _, detail]):
+            listed = ast.unparse(target).endswith("losses")
+            if listed and isinstance(kind, ast.Constant):
+                return str(kind.value), [text] if (text := _spoken(detail)) else []
+    return None
+
+
+def _spoken(text: ast.expr) -> str:
+    """A text of the source; what is filled in stands as an ellipsis."""
+    match text:
+        case ast.Constant(value=str(said)):
+            return said
+        case ast.JoinedStr(values=parts):
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+        case _:
+            return ""
 
 
 def _cell(text: str) -> str:
