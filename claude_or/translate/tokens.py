@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -85,6 +85,11 @@ def _runs(text: str) -> int:
     return text.encode("utf-8", "replace").translate(_RUNS).count(b"a" * _RUN)
 
 
+_PORTION: Final = 1_000_000
+"""Characters that are measured at once."""
+_NOTHING: Final = (0.0,) * 9
+
+
 def text_tokens(text: str) -> float:
     """Tokens of a text."""
     return sum(_text_measure(text))
@@ -106,8 +111,25 @@ def measure(
     for tool in offered:
         count.fixed += _PER_TOOL
         count.json([tool.get("name"), tool.get("description"), tool.get("input_schema")])
-    *text, _ = _text_measure("\n".join(count.texts), count.texts)
+    measures = [_text_measure("\n".join(texts), texts) for texts in _portions(count.texts)]
+    *text, _ = map(sum, zip(*measures, strict=True)) if measures else _NOTHING
     return (*(tokens * profile.token_factor for tokens in text), float(count.fixed))
+
+
+def _portions(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in portions of a bounded size, so that measuring twenty megabytes does not take sixty more."""
+    portion: list[str] = []
+    size = 0
+    for text in texts:
+        for start in range(0, len(text), _PORTION):
+            piece = text if len(text) <= _PORTION else text[start : start + _PORTION]
+            if size + len(piece) > _PORTION:
+                yield portion
+                portion, size = [], 0
+            portion.append(piece)
+            size += len(piece)
+    if portion:
+        yield portion
 
 
 def estimate(request: MessagesRequest, *, profile: ModelProfile = _PLAIN) -> int:
