@@ -12,15 +12,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from claude_or.cli.known import abilities, rates_data
 from claude_or.cli.models import (
     REFRESH_WITHIN_S,
     Listing,
-    abilities,
     current_listing,
     listing_data,
     listing_findings,
     newest,
-    per_million,
     price_text,
     tokens_text,
 )
@@ -166,16 +165,6 @@ def price_cells(rates: Rates, *, is_free: bool = False) -> tuple[str, ...]:
         if is_free
         else tuple(price_text(rate) for rate in (rates.prompt, rates.completion, rates.input_cache_read))
     )
-
-
-def rates_data(rates: Rates) -> dict[str, float | None]:
-    """US dollars per million tokens, for programs."""
-    return {
-        "input": per_million(rates.prompt),
-        "output": per_million(rates.completion),
-        "cache_read": per_million(rates.input_cache_read),
-        "cache_write": per_million(rates.input_cache_write),
-    }
 
 
 def model_data(info: ModelInfo) -> dict[str, Any]:

@@ -11,22 +11,24 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from claude_or.cli.known import Known, facts_data, known_of
 from claude_or.cli.result import Column, CommandResult, Finding, Table, exit_code_of
 from claude_or.config.folders import cache_folder
 from claude_or.config.load import Loaded, Overrides, load
-from claude_or.config.names import DEFAULT_HOST
+from claude_or.config.names import DEFAULT_HOST, ROLES
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
-from claude_or.routing.expiry import expiring
+from claude_or.routing.expiry import expiring, models_in_use
 from claude_or.routing.names import RoleChoice, roles, written
 from claude_or.routing.paths import choose_path
+from claude_or.session.facts import ASSUMED_WINDOW
 from claude_or.session.keys import key_of
 from claude_or.upstream.catalogue import Unreachable, bundled, is_stale, read_catalog, refresh
 
 if TYPE_CHECKING:
     from claude_or.config.schema import Settings
     from claude_or.routing.ask import Role
-    from claude_or.routing.catalog import Catalog, ModelInfo
+    from claude_or.routing.catalog import Catalog
 
 REFRESH_WITHIN_S = 2.0
 TOO_SMALL_WINDOW = 64_000
@@ -52,7 +54,7 @@ def models(environ: Mapping[str, str], cwd: str, overrides: Overrides, now: floa
     return CommandResult(
         "models",
         data=_data(chosen, loaded, listing.catalog, now),
-        tables=(_roles_table(chosen, loaded), _models_table(chosen, listing.catalog)),
+        tables=(_roles_table(chosen, loaded), _models_table(loaded, listing.catalog)),
         findings=findings,
         exit_code=exit_code_of(findings),
     )
@@ -179,35 +181,45 @@ def _brief(origin: Origin) -> str:
     return who + comma + (where.rpartition("/")[2] if origin.line else where)
 
 
-def _models_table(chosen: Mapping[Role, RoleChoice], catalog: Catalog | None) -> Table:
+def _models_table(loaded: Loaded, catalog: Catalog | None) -> Table:
+    """Every model in use; what only roles are there for stands in the table above."""
     numbers = (Column(title, is_number=True) for title in ("window", "output", "in", "out", "cached"))
     columns = (Column("model"), *numbers, Column("can", is_prose=True))
-    rows = tuple(_model_row(slug, catalog.get(slug) if catalog else None) for slug in by_model(chosen))
-    return Table("Models, with prices in US dollars per million tokens", columns, rows)
-
-
-def _model_row(slug: str, info: ModelInfo | None) -> tuple[str, ...]:
-    if info is None:
-        return (slug, *[UNKNOWN] * 6)
-    rates = info.price.rates
-    prices = (rates.prompt, rates.completion, rates.input_cache_read)
-    return (
-        f"{slug}\n  now {info.alias_target}" if info.alias_target else slug,
-        tokens_text(info.window),
-        tokens_text(info.max_output),
-        *(("free", "", "") if info.is_free else (price_text(price) for price in prices)),
-        " ".join(word for word, can in abilities(info).items() if can) or "text only",
+    rows = tuple(
+        _model_row(written(slug, host), uses, known_of(slug, host, loaded.settings, catalog))
+        for (slug, host), uses in models_in_use(loaded.settings).items()
     )
+    of_a_day = f", as of {catalog.day}" if catalog and catalog.is_bundled else ""
+    return Table(f"Models, with prices in US dollars per million tokens{of_a_day}", columns, rows)
 
 
-def abilities(info: ModelInfo) -> dict[str, bool]:
-    """What it can do beyond text."""
-    return {"tools": info.tools, "images": info.images, "reasoning": info.reasons}
+def _model_row(name: str, uses: list[str], known: Known) -> tuple[str, ...]:
+    notes = [use.replace("_", " ") for use in uses if use not in ROLES]
+    below = [f"\n  now {known.alias_target}"] if known.alias_target else []
+    below += [f"\n  {', '.join(notes)}"] if notes else []
+    rates = known.rates
+    prices = (rates.prompt, rates.completion, rates.input_cache_read) if rates else (None, None, None)
+    return (
+        name + "".join(below),
+        tokens_text(known.window) if known.window else f"{tokens_text(ASSUMED_WINDOW)}?",
+        tokens_text(known.max_output),
+        *(("free", "", "") if known.is_free else (price_text(price) for price in prices)),
+        known.can,
+    )
 
 
 def _data(chosen: Mapping[Role, RoleChoice], loaded: Loaded, catalog: Catalog | None, now: float) -> dict[str, Any]:
     return {
         "roles": [_role_data(role, choice, loaded, catalog) for role, choice in chosen.items()],
+        "models": [
+            {
+                "slug": slug,
+                "host": host,
+                "uses": uses,
+                **facts_data(known_of(slug, host, loaded.settings, catalog)),
+            }
+            for (slug, host), uses in models_in_use(loaded.settings).items()
+        ],
         "listing": listing_data(catalog, now),
     }
 
@@ -228,8 +240,6 @@ def listing_data(catalog: Catalog | None, now: float) -> dict[str, Any] | None:
 
 def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog | None) -> dict[str, Any]:
     origin = loaded.origin(choice.origin) if choice.origin else DEFAULT
-    info = catalog.get(choice.slug) if catalog and choice.host == DEFAULT_HOST else None
-    rates = info.price.rates if info else None
     chosen = choose_path(choice.slug, choice.host, loaded.settings)
     return {
         "role": role,
@@ -240,26 +250,8 @@ def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog 
         "reason": choice.reason,
         "setting": choice.origin or None,
         "origin": {"layer": origin.layer, "where": origin.where, "line": origin.line or None},
-        "alias_target": (info.alias_target or None) if info else None,
-        "listed": info is not None if catalog and not catalog.is_bundled else None,
-        "window": info.window if info else None,
-        "max_output": info.max_output if info else None,
-        "usd_per_million": {
-            "input": per_million(rates.prompt),
-            "output": per_million(rates.completion),
-            "cache_read": per_million(rates.input_cache_read),
-            "cache_write": per_million(rates.input_cache_write),
-        }
-        if rates
-        else None,
-        **(abilities(info) if info else dict.fromkeys(("tools", "images", "reasoning"))),
-        "expires": (info.expires or None) if info else None,
+        **facts_data(known_of(choice.slug, choice.host, loaded.settings, catalog)),
     }
-
-
-def per_million(rate: Decimal | None) -> float | None:
-    """US dollars per million tokens from those per token."""
-    return None if rate is None else float(rate * 1_000_000)
 
 
 def price_text(rate: Decimal | None) -> str:

@@ -27,8 +27,8 @@ def expiring(settings: Settings, catalog: Catalog | None, now: float) -> list[st
     if catalog is None:
         return []
     found: list[str] = []
-    for slug, uses in models_in_use(settings).items():
-        info = catalog.get(slug)
+    for (slug, host), uses in models_in_use(settings).items():
+        info = catalog.get(slug) if host == DEFAULT_HOST else None
         left = days_left(info, now) if info else None
         if info and left is not None and left <= SOON_DAYS:
             verb = "goes" if left >= 0 else "was to go"
@@ -36,21 +36,19 @@ def expiring(settings: Settings, catalog: Catalog | None, now: float) -> list[st
     return found
 
 
-def models_in_use(settings: Settings) -> dict[str, list[str]]:
-    """OpenRouter's models that some request may reach: slug → what it is there for."""
-    found: dict[str, list[str]] = {}
+def models_in_use(settings: Settings) -> dict[tuple[str, str], list[str]]:
+    """The models that some request may reach: slug and host → what each is there for."""
+    found: dict[tuple[str, str], list[str]] = {}
     for role, choice in roles(settings).items():
-        if choice.host == DEFAULT_HOST:
-            found.setdefault(choice.slug, []).append(role)
+        found.setdefault((choice.slug, choice.host), []).append(role)
     for role in ROLES:
         for name in fallbacks_of(role, settings):
             other = resolve(name, settings)
-            if other.host == DEFAULT_HOST and "fallback" not in (uses := found.setdefault(other.slug, [])):
+            if "fallback" not in (uses := found.setdefault((other.slug, other.host), [])):
                 uses.append("fallback")
     if settings.models.long_context is not None:
         longest = resolve(settings.models.long_context, settings)
-        if longest.host == DEFAULT_HOST:
-            found.setdefault(longest.slug, []).append("long_context")
+        found.setdefault((longest.slug, longest.host), []).append("long_context")
     return found
 
 

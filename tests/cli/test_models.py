@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from decimal import Decimal
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from claude_or.cli.models import age_text, models, price_text, tokens_text
+from claude_or.cli.render import show
 from claude_or.cli.result import CommandResult
 from claude_or.config.load import Overrides
 from claude_or.errors import EXIT_CONFIG, ClaudeOrError
 from tests.cli.conftest import write_config
 from tests.cli.host import Host, listed, usual_listing
+from tests.cli.test_render import Terminal
 
 NOW = 1_795_000_000.0
 DAY = 86_400.0
@@ -46,12 +49,14 @@ def test_each_role_is_told_with_model_origin_limits_prices_and_abilities(environ
         "alias_target": None,
         "listed": True,
         "window": 200_000,
+        "window_assumed": None,
         "max_output": 64_000,
         "usd_per_million": {"input": 2.0, "output": 10.0, "cache_read": 0.1, "cache_write": None},
         "tools": True,
         "images": False,
         "reasoning": True,
         "expires": None,
+        "origins": {"window": "listing", "max_output": "endpoint", "price": "listing", "abilities": "listing"},
     }
     assert role(result, "main")["origin"] == {"layer": "default", "where": "", "line": None}
     assert result.data["listing"]["models"] == 5
@@ -97,6 +102,74 @@ def test_without_any_listing_the_roles_are_told_all_the_same(environ: dict[str, 
     assert "only the facts of 2026-" in result.findings[0].text
     assert "cannot be reached" in result.findings[0].text
     assert result.exit_code == 0
+
+
+OTHER_HOSTS = """
+models: {big: "lab:coder", small: z-ai/glm-5.3, opus: "ollama:x", haiku: acme/narrow, long_context: acme/long-preview-2026}
+fallbacks: {big: [acme/spare]}
+providers:
+  lab:
+    base_url: http://127.0.0.1:9/v1
+    models: {coder: {context_window: 131072, images: true}}
+"""
+
+
+def in_use(result: CommandResult, slug: str) -> dict[str, Any]:
+    return next(model for model in result.data["models"] if model["slug"] == slug)
+
+
+def test_every_value_of_every_model_in_use_tells_who_said_it(environ: dict[str, str], cwd: str, host: Host) -> None:
+    write_config(environ, OTHER_HOSTS)
+    narrow = listed("acme/narrow", top_provider={"context_length": 100_000, "max_completion_tokens": None}, pricing={})
+    host.answers["/models/user"] = (200, {"data": [*usual_listing()["data"], narrow, listed("acme/spare")]})
+    result = ask(environ, cwd)
+
+    def told(slug: str) -> tuple[Any, ...]:
+        model = in_use(result, slug)
+        origins = model["origins"]
+        return (
+            *((model[name], origins[name]) for name in ("window", "max_output")),
+            (model["tools"], model["images"], model["reasoning"], origins["abilities"]),
+            origins["price"],
+        )
+
+    assert told("coder") == (
+        (131_072, "config"), (None, "unknown"), (None, True, None, "config"), "unknown",
+    )  # fmt: skip
+    assert told("x") == ((None, "assumed"), (None, "unknown"), (None, None, None, "unknown"), "unknown")
+    assert in_use(result, "x")["window_assumed"] == 128_000
+    assert told("acme/narrow") == (
+        (100_000, "endpoint"), (None, "unknown"), (True, True, True, "listing"), "unknown",
+    )  # fmt: skip
+    assert told("acme/spare")[0] == (200_000, "listing")
+    assert told("acme/long-preview-2026")[0] == (None, "assumed")
+    assert in_use(result, "acme/long-preview-2026")["listed"] is False
+    assert [in_use(result, slug)["uses"] for slug in ("acme/spare", "acme/long-preview-2026", "acme/narrow")] == [
+        ["fallback"], ["long_context"], ["haiku"],
+    ]  # fmt: skip
+    environ["OPENROUTER_BASE_URL"] = "http://127.0.0.1:9/api/v1"
+    old = in_use(ask(environ, cwd), "z-ai/glm-5.3")["origins"]
+    assert old == {"window": "bundled", "max_output": "unknown", "price": "bundled", "abilities": "bundled"}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_role_path_and_every_figure_are_there_on_narrow_and_wide_terminals(
+    environ: dict[str, str], cwd: str, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    write_config(environ, OTHER_HOSTS)
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = Terminal()
+    show(ask(environ, cwd), as_json=False, out=out)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in out.getvalue().split("\n")]
+    assert max(map(len, lines)) <= width
+    cells = [line.split() for line in lines]
+    assert ["main", "lab:coder", "chat", "config.yaml:2"] in cells
+    coder = next(line for line in cells if line[:2] == ["lab:coder", "131K"])
+    assert coder[2:8] == ["?", "?", "?", "?", "tools?", "images"]
+    assert ["ollama:x", "128K?", "?", "?", "?", "?", "?"] in cells
+    glm = next(line for line in cells if line[:2] == ["z-ai/glm-5.3", "200K"])
+    assert glm[2:] == ["64K", "2.00", "10.00", "0.10", "tools", "reasoning"]
+    assert ["long", "context"] in cells
 
 
 def test_a_model_that_the_bundled_facts_lack_is_no_mistake(environ: dict[str, str], cwd: str) -> None:
