@@ -325,6 +325,8 @@ def _listed(call: ast.AST) -> tuple[str, list[str]] | None:
             listed = ast.unparse(target).endswith("losses")
             if listed and isinstance(kind, ast.Constant):
                 return str(kind.value), [text] if (text := _spoken(detail)) else []
+        case _:
+            pass
     return None
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,36 @@ def test_a_command_that_the_pages_show_is_understood(words: list[str]) -> None:
         assert found.kind in {"session", "demo", "passed", "help", "version"}
         ours = [word for word in words[: len(words) - len(found.theirs)] if word.startswith("--") and word != "--"]
         assert sorted(found.ours) == sorted(set(ours))
+
+
+def quoted() -> list[str]:
+    """What the troubleshooting page says that claude-or says: the code in the first column, but for Claude Code's own words."""
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").partition("\n## Claude Code's own words")[0]
+    firsts = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    return [words for first in firsts for words in re.findall(r"`([^`]+)`", first)]
+
+
+@pytest.mark.parametrize("words", quoted())
+def test_words_that_troubleshooting_explains_are_said_by_the_program(words: str) -> None:
+    parts = [part.strip() for part in words.split("…") if part.strip()]
+
+    assert any(all(part in said for part in parts) for said in texts_of_the_program())
+
+
+@cache
+def texts_of_the_program() -> frozenset[str]:
+    """Every text in the code, f-strings with a gap for each value."""
+    found: set[str] = set()
+    for path in (ROOT / "claude_or").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Constant(value=str(said)):
+                    found.add(said)
+                case ast.JoinedStr(values=values):
+                    found.add("".join(str(one.value) if isinstance(one, ast.Constant) else "…" for one in values))
+                case _:
+                    pass
+    return frozenset(found)
 
 
 def _leaves(nav: Any) -> Iterator[str]:
