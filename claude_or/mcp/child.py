@@ -1,7 +1,7 @@
 """A server process in the hands of the event loop: lines from its stdout, writing to its stdin, its end, and its whole group's.
 
 A server may leave grandchildren, ignore SIGTERM, close its stdout and live on, or answer and exit in one breath. So an end is an
-exit *and* what was still in the pipes, each wait is bounded, and the group is swept even after a clean exit.
+exit *and* what was still in the pipes, each wait is bounded, and the group is swept even after a clean exit, with whoever left it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from claude_or.mcp.guardian import marked, start_time
 from claude_or.mcp.journal import Journal
 from claude_or.mcp.spawn import Born
 
@@ -99,13 +100,16 @@ class Child:
         await self.release()
 
     async def sweep(self, grace: float) -> None:
-        """End what is left of the group: asked first, and forced after `grace` seconds."""
+        """End what is left of the group, and who left it: asked first, and forced after `grace` seconds."""
         for number, limit in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_BOUND)):
-            if not self._signal(number):
+            strays = marked((self._born.mark,))
+            left = [pid for pid in strays if _sent(os.kill, pid, number)]
+            if not self._signal(number) and not left:
                 return
             deadline = time.monotonic() + limit
             while time.monotonic() < deadline:
-                if not self._signal(0) or not lives_in_group(self.pid):
+                left = [pid for pid in left if start_time(pid)]
+                if not left and not (self._signal(0) and lives_in_group(self.pid)):
                     return
                 await asyncio.sleep(STEP)
 
@@ -126,11 +130,7 @@ class Child:
 
     def _signal(self, number: int) -> bool:
         """Signal the group; False when nobody is left in it."""
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
+        return _sent(os.killpg, self.pid, number)
 
     async def _watch_end(self) -> None:
         """Set `ended` once the process is gone and read empty, or once it can say nothing any more."""
@@ -171,6 +171,15 @@ class Child:
                 loop.call_later(STEP * 2, poll)
 
         poll()
+
+
+def _sent(send: Callable[[int, int], None], target: int, number: int) -> bool:
+    """Send a signal; False when nobody is there any more."""
+    try:
+        send(target, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def lives_in_group(pgid: int) -> bool:

@@ -10,6 +10,9 @@ A number that the system has given to another process in the meantime is recogni
 Between the birth of a process and the line that tells its number there is time to be killed in (tens of milliseconds on a busy
 machine). So a line before the birth says by what the newborn will be known: `+pipe I`, the inode of a pipe that it holds, or
 `+port P`, the proxy that its environment names. It counts until the next number is told, and only where there is /proc.
+
+A server may start what leaves its group (a browser, a daemon: `setsid`). So each server's environment holds a mark, which its descendants
+inherit; `+mark N` names one, and who bears it is ended with the rest. This, too, only where there is /proc.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 GRACE = 1.0
 """Seconds between asking (TERM) and forcing (KILL)."""
 STEP = 0.02
+MARK = "CLAUDE_OR_SERVER"
+"""The variable that tells which server a process belongs to."""
 UNBORN = ("pipe", "port")
 """What stands on the list for a process whose number is not known yet."""
 
@@ -89,6 +94,22 @@ def is_known(pid: str, mark: Entry) -> bool:
         return False  # gone, or somebody else's
 
 
+def marked(marks: Iterable[int]) -> list[int]:
+    """The processes that bear one of these marks; none where there is no /proc."""
+    signs = {f"{MARK}={mark}".encode() for mark in marks}
+    found: list[int] = []
+    for name in os.listdir("/proc") if signs and os.path.isdir("/proc/self/fd") else ():
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as environ:
+                if not signs.isdisjoint(environ.read().split(b"\0")):
+                    found.append(int(name))
+        except OSError:
+            continue  # gone, or somebody else's
+    return found
+
+
 def link_of(path: str) -> str:
     """Where a link leads; empty when it is gone."""
     try:
@@ -117,7 +138,9 @@ def is_same(entry: Entry, started: str) -> bool:
 
 def end(watched: dict[Entry, str]) -> None:
     """Ask everybody on the list to leave, then force who stayed."""
-    watched = newborn(watched)
+    marks = [number for kind, number in watched if kind == "mark"]
+    watched = newborn({entry: started for entry, started in watched.items() if entry[0] != "mark"})
+    watched.update({("pid", pid): start_time(pid) for pid in marked(marks)})
     left = [entry for entry, started in watched.items() if is_same(entry, started) and send(entry, signal.SIGTERM)]
     deadline = time.monotonic() + GRACE
     while left and time.monotonic() < deadline:
@@ -125,6 +148,8 @@ def end(watched: dict[Entry, str]) -> None:
         left = [entry for entry in left if send(entry, 0) and (entry[0] == "pgid" or start_time(entry[1]))]
     for entry in left:
         send(entry, signal.SIGKILL)
+    for pid in marked(marks):  # born while the others were ended
+        send(("pid", pid), signal.SIGKILL)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from claude_or.mcp.guardian import start_time
+from claude_or.mcp.guardian import MARK, start_time
 
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 
 class Born:
-    """A process that was started: its pid and our ends of its pipes. `process` keeps the `Popen` of a later start."""
+    """A process that was started: its pid, its mark, our ends of its pipes. `process` keeps the `Popen` of a later start."""
 
-    __slots__ = ("command", "pid", "process", "stderr", "stdin", "stdout")
+    __slots__ = ("command", "mark", "pid", "process", "stderr", "stdin", "stdout")
 
     def __init__(
-        self, pid: int, pipes: tuple[int, int, int], command: tuple[str, ...], process: Popen[bytes] | None = None
+        self,
+        pid: int,
+        mark: int,
+        pipes: tuple[int, int, int],
+        command: tuple[str, ...],
+        process: Popen[bytes] | None = None,
     ) -> None:
         self.pid = pid
+        self.mark = mark
         self.stdin, self.stdout, self.stderr = pipes
         self.command = command
         self.process = process
@@ -67,8 +73,8 @@ def spawn(command: tuple[str, ...], env: Mapping[str, str], cwd: str, guard: Cal
     try:
         actions = [(os.POSIX_SPAWN_DUP2, theirs, number) for number, theirs in enumerate(ends.theirs)]
         os.chdir(cwd)
-        guard(f"+pipe {ends.inode}")
-        pid = _posix_spawn(program, command, env, actions, [_signal.SIGPIPE, _signal.SIGXFSZ])
+        guard(ends.announcement)
+        pid = _posix_spawn(program, command, {**env, MARK: str(ends.mark)}, actions, [_signal.SIGPIPE, _signal.SIGXFSZ])
     except BaseException:
         ends.close_ours()
         raise
@@ -77,7 +83,7 @@ def spawn(command: tuple[str, ...], env: Mapping[str, str], cwd: str, guard: Cal
         os.close(here)
         ends.close_theirs()
     guard(f"+pgid {pid} {start_time(pid) or '?'}")
-    return Born(pid, ends.ours, command)
+    return Born(pid, ends.mark, ends.ours, command)
 
 
 def _posix_spawn(
@@ -102,11 +108,11 @@ def spawn_again(command: tuple[str, ...], env: Mapping[str, str], cwd: str, guar
     ends = _Pipes()
     try:
         stdin, stdout, stderr = ends.theirs
-        guard(f"+pipe {ends.inode}")
+        guard(ends.announcement)
         process = Popen(
             command,
             executable=program,
-            env=dict(env),
+            env={**env, MARK: str(ends.mark)},
             cwd=cwd,
             stdin=stdin,
             stdout=stdout,
@@ -119,7 +125,7 @@ def spawn_again(command: tuple[str, ...], env: Mapping[str, str], cwd: str, guar
     finally:
         ends.close_theirs()
     guard(f"+pgid {process.pid} {start_time(process.pid) or '?'}")
-    return Born(process.pid, ends.ours, command, process)
+    return Born(process.pid, ends.mark, ends.ours, command, process)
 
 
 class _Pipes:
@@ -135,7 +141,17 @@ class _Pipes:
     @property
     def inode(self) -> int:
         """What the pipe to the process is known by."""
-        return os.fstat(self.theirs[0]).st_ino
+        return os.fstat(self.ours[0]).st_ino
+
+    @property
+    def mark(self) -> int:
+        """A number that no other server's processes bear: our pid and a pipe that nobody else has."""
+        return int(f"{os.getpid()}{self.inode:010}")
+
+    @property
+    def announcement(self) -> str:
+        """What the guardian is told before the birth."""
+        return f"+mark {self.mark}\n+pipe {self.inode}"
 
     def close_ours(self) -> None:
         for end in self.ours:

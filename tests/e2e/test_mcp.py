@@ -173,7 +173,7 @@ async def test_a_server_that_may_take_more_than_a_minute_is_waited_for(lab: Lab)
 async def running(lab: Lab, told: Path, forks: Path) -> AsyncGenerator[Process]:
     """A session in the middle of an answer, with two servers that ignore TERM and the end of their input, and fork."""
     stubborn = ("--ignore-term", "--ignore-eof", "--tell", str(told))
-    configure(lab.home, one=(*stubborn, "--fork", f"{forks}1"), two=(*stubborn, "--fork", f"{forks}2"))
+    configure(lab.home, one=(*stubborn, "--fork", f"{forks}1"), two=(*stubborn, "--fork", f"{forks}2", "--stray"))
     lab.host.script(lambda ask, _n: [text("Hm"), pause(30), text(".")] if ask.body.get("tools") else text("."))
     process = await asyncio.create_subprocess_exec(
         *CLAUDE_OR,

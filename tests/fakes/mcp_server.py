@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--ignore-term", action="store_true")
     parser.add_argument("--ignore-eof", action="store_true")
     parser.add_argument("--fork", help="start a grandchild that ignores TERM, and write its pid here")
+    parser.add_argument("--stray", action="store_true", help="the grandchild leaves the group")
     parser.add_argument("--stderr", help="said on stderr at start")
     parser.add_argument("--chatter", type=int, default=0, help="megabytes written to stderr at start")
     parser.add_argument("--leave", type=int, help="exit with this code at start")
@@ -198,7 +199,7 @@ def main() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if options.fork:
         code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-        grandchild = subprocess.Popen([sys.executable, "-S", "-c", code])
+        grandchild = subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=options.stray)
         Path(options.fork).write_text(str(grandchild.pid))
     if options.leave is not None:
         raise SystemExit(options.leave)

@@ -33,9 +33,12 @@ def started() -> Generator[Started]:
             process.stdout.close()
 
 
-def sleeper(started: Started, program: str = WILLING, *, session: bool = False) -> subprocess.Popen[bytes]:
+def sleeper(
+    started: Started, program: str = WILLING, *, session: bool = False, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A process that is up and sleeps."""
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=session)
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=session, env=env)
     started.append(process)
     assert process.stdout
     assert process.stdout.readline() == b"up\n"
@@ -120,6 +123,18 @@ def test_a_newborn_is_known_by_the_proxy_that_it_was_told(started: Started) -> N
     guard(["+port 1"])
 
     assert process.wait(5) == -signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at other processes through /proc")
+@pytest.mark.parametrize("program", [WILLING, STUBBORN])
+def test_who_left_its_servers_group_is_known_by_the_servers_mark(started: Started, program: str) -> None:
+    stray = sleeper(started, program, session=True, env={"CLAUDE_OR_SERVER": "12"})
+    other = sleeper(started, program, session=True, env={"CLAUDE_OR_SERVER": "123"})
+
+    guard(["+mark 12", "+pipe 1", "+pgid 999999999 1", "-pgid 999999999"])
+
+    assert stray.wait(5) in {-signal.SIGTERM, -signal.SIGKILL}
+    assert other.poll() is None
 
 
 def test_what_a_newborn_is_known_by_is_forgotten_once_its_number_is_told(started: Started) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ from tests.stories.conftest import is_alive
 async def pid_of(there: Relayed, sid: str) -> int:
     """The server's own word for its pid."""
     return int(text_in(await there.call(sid, "pid")))
+
+
+ONLY_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="who left its group is only found through /proc")
 
 
 class TestAServerThatDies:
@@ -316,8 +320,13 @@ class TestTheEnd:
 
     @pytest.mark.parametrize(
         "options",
-        [(), ("--ignore-eof",), pytest.param(("--ignore-eof", "--ignore-term"), marks=pytest.mark.slow)],
-        ids=["leaves", "ignores the end of its input", "ignores TERM"],
+        [
+            (),
+            ("--ignore-eof",),
+            pytest.param(("--ignore-eof", "--ignore-term"), marks=pytest.mark.slow),
+            pytest.param(("--stray",), marks=ONLY_LINUX),
+        ],
+        ids=["leaves", "ignores the end of its input", "ignores TERM", "its child left the group"],
     )
     async def test_it_and_its_children_are_gone(self, options: tuple[str, ...], tmp_path: Path) -> None:
         forked = tmp_path / "forked"
@@ -329,7 +338,7 @@ class TestTheEnd:
         assert time.monotonic() - ended < 6.0
         assert not is_alive(server)
         assert not is_alive(int(forked.read_text()))
-        told = [line.split()[:2] for line in there.guarded if not line.startswith("+pipe")]
+        told = [line.split()[:2] for line in there.guarded if not line.startswith("+mark")]
         assert told == [["+pgid", str(server)], ["-pgid", str(server)]]
 
     @pytest.mark.slow

@@ -39,7 +39,7 @@ async def killed(world: World, servers: Path, after: float | None) -> None:
 @pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
 async def test_killed_at_any_moment_nobody_is_left_and_the_next_start_works(world: World, times: int) -> None:
     servers = world.folder / "servers"
-    deaf = ("--tell", str(servers), "--ignore-eof", "--ignore-term", "--fork", str(world.folder / "forked"))
+    deaf = ("--tell", str(servers), "--ignore-eof", "--ignore-term", "--fork", str(world.folder / "forked"), "--stray")
     configure(world.home, one=deaf, two=("--tell", str(servers)))
     chance = random.Random(7)
     for n in range(times):
