@@ -23,6 +23,7 @@ from claude_or.log import get_log
 from claude_or.reply.budget import SCOPES, Budget, Scope, Spent
 from claude_or.reply.cache_watch import CacheWatch
 from claude_or.reply.meter import Charge, Tally
+from claude_or.routing.names import written
 from claude_or.store.entries import Entry, Late
 from claude_or.upstream.generation import bill_of
 
@@ -77,6 +78,7 @@ class Books:
         self.bill_after: Sequence[float] = BILL_AFTER
         self._bills: set[asyncio.Task[None]] = set()
         self._served = ""
+        self._missed = ""
         self._telling = False
         self.budget = self._budget(settings)
 
@@ -99,6 +101,7 @@ class Books:
         """Enter one call. Never waits, never raises."""
         self.tally.add(charge)
         self._served = charge.report.model or self._served or charge.route.slug
+        self._see_fallback(charge)
         if charge.outcome == "answered" and charge.ask is not None:
             why = self.watch.see(charge.ask, charge.route.slug, charge.report, self._clock())
             if why:
@@ -122,6 +125,13 @@ class Books:
         self._write(entry)
         if entry.cost is None and entry.generation and charge.is_billed and entry.host == "openrouter":
             self._ask_for_bill(entry.generation, entry.slug)
+
+    def _see_fallback(self, charge: Charge) -> None:
+        """Remember whether the last answer came from the model that was wanted."""
+        if charge.outcome == "answered" and charge.ask is not None:
+            wanted, route = charge.ask.plan.routes[0], charge.route
+            same = (route.provider, route.slug) == (wanted.provider, wanted.slug)
+            self._missed = "" if same else written(wanted.slug, wanted.provider)
 
     def _entry(self, charge: Charge) -> Entry:
         report, usage, ask = charge.report, charge.report.usage, charge.ask
@@ -319,6 +329,7 @@ class Books:
         today = self._read_elsewhere(("day",)).get("day", Decimal(0))
         status = {
             "model": self._served,
+            "fallback_for": self._missed,
             "cost": format(total.cost, "f"),
             "unknown": total.unknown,
             "listed": bool(total.priced),

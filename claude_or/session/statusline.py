@@ -1,4 +1,4 @@
-"""The line below Claude Code's prompt: model, cost, window, cache, cap, trouble.
+"""The line below Claude Code's prompt: model, fallback, cost, window, cache, cap, trouble.
 
 Claude Code starts this anew for every change, so it is a plain script without site packages that imports nothing of the project
 and reads one small file, which the proxy replaces after each call. A status line of the user's own is run, too, and stands
@@ -56,6 +56,8 @@ def _parts(told: Mapping[str, Any], status: Mapping[str, Any]) -> list[tuple[int
     """Weight, text and colour of each part; what weighs least goes first when there is no room."""
     model = str(status.get("model") or _inner(told, "model", "id") or "")
     parts = [(90, model.rpartition("/")[2], "")]
+    if missed := str(status.get("fallback_for") or ""):
+        parts.append((85, f"fallback for {missed.rpartition('/')[2]}", YELLOW))
     if "cost" in status:
         more = f" + {status['unknown']} unknown" if status.get("unknown") else ""
         parts.append((80, ("~" if status.get("listed") else "") + dollars(status["cost"]) + more, ""))

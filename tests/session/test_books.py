@@ -221,6 +221,27 @@ async def test_the_status_file_says_what_the_status_line_shows(tmp_path: Path):
         assert told["model"].startswith(MODEL)
 
 
+async def test_the_status_file_says_whose_place_a_fallback_took_until_it_is_back(tmp_path: Path):
+    ill = [True]
+
+    def brain(ask: Any, _n: int) -> Reply:
+        return error(404, "no endpoints") if ask.model == MODEL and ill[0] else Reply([Text("a")])
+
+    status = tmp_path / "status.json"
+
+    def said() -> tuple[str, str]:
+        told = json.loads(status.read_bytes()) if status.exists() else {"model": "", "fallback_for": ""}
+        return told["model"].partition("-2026")[0], told["fallback_for"]
+
+    spare = Fallbacks(big=["openai/gpt-6.1-sol"])
+    async with OpenRouterFake(brain, key=KEY) as host, opened(host, tmp_path, fallbacks=spare) as door:
+        assert (await door.post(prompt(model="opus")))[0] == 200
+        await until(lambda: said() == ("openai/gpt-6.1-sol", MODEL))
+        ill[0] = False
+        assert (await door.post(prompt(model="opus")))[0] == 200
+        await until(lambda: said() == (MODEL, ""))
+
+
 async def test_rows_say_who_asked_for_what_and_who_answered(tmp_path: Path):
     async with OpenRouterFake([text("a")], key=KEY) as host, opened(host, tmp_path) as door:
         await door.post(prompt(model="claude-sonnet-4-5"))

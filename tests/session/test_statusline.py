@@ -43,6 +43,13 @@ def test_it_never_is_wider_than_the_terminal_and_what_matters_most_stays(columns
         assert said == WHOLE
 
 
+def test_it_says_when_a_fallback_answered():
+    status = {**STATUS, "model": "moonshotai/kimi-k3", "fallback_for": "z-ai/glm-5.3"}
+    assert line(TOLD, status, 200, PLAIN).startswith("kimi-k3 · fallback for glm-5.3 · $0.42")
+    assert "\x1b[33mfallback for glm-5.3" in line(TOLD, status, 200, {})
+    assert "fallback" not in line(TOLD, {**status, "fallback_for": ""}, 200, PLAIN)
+
+
 def test_colours_are_only_there_where_they_are_wanted():
     coloured = line(TOLD, STATUS, 200, {})
     assert "\x1b[33m84 % of $5.00 session cap\x1b[0m" in coloured
