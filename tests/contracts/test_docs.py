@@ -17,7 +17,8 @@ import yaml
 
 from claude_or.cli.app import app
 from claude_or.cli.names import COMMANDS
-from claude_or.config.load import load
+from claude_or.config.load import VARIABLES, load
+from claude_or.config.ready import READY
 from claude_or.config.schema import Settings
 from claude_or.session.arguments import split
 from tests.reference import DOCS, pages
@@ -105,6 +106,15 @@ def test_words_that_troubleshooting_explains_are_said_by_the_program(words: str)
     parts = [part.strip() for part in words.split("…") if part.strip()]
 
     assert any(all(part in said for part in parts) for said in texts_of_the_program())
+
+
+def test_every_variable_that_is_read_is_in_the_reference() -> None:
+    page = (DOCS / "reference/variables.md").read_text(encoding="utf-8")
+    own = {said for said in texts_of_the_program() if re.fullmatch(r"CLAUDE_OR_[A-Z_]+", said)}
+    keys = {str(host["key_variable"]) for host in READY.values() if "key_variable" in host}
+
+    assert own
+    assert {name for name in own | keys | {*VARIABLES} if f"`{name}`" not in page} == set()
 
 
 @cache
