@@ -42,6 +42,13 @@ def test_every_page_has_one_place_in_the_sites_nav() -> None:
     assert sorted(placed) == there, "mkdocs.yml: add the page to `nav`, or take it out"
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_from_outside_of_the_site_lead_somewhere(name: str) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
 WRITTEN = sorted(path for path in (*DOCS.rglob("*.md"), ROOT / "README.md") if path.parent.name != "reference")
 
 
