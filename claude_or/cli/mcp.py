@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from claude_or.cli.result import Column, CommandResult, Finding, Table, counted, exit_code_of
@@ -182,10 +182,12 @@ def follow(path: str, write: Callable[[str], object], wait: Callable[[], object]
 
 
 def try_server(name: str, place: Place) -> CommandResult:
-    """Start one server, ask it, and end it. Raises `ClaudeOrError`."""
+    """Start one server, ask it, and end it; a remote one is only asked. Raises `ClaudeOrError`."""
     server, group = _named(name, place)
-    launch = _startable(server, group)
-    done = asyncio.run(_probed(launch, server))
+    if group.trusted and _is_remote(server):
+        done = asyncio.run(_asked(server, place.environ))
+    else:
+        done = asyncio.run(_probed(_startable(server, group), server))
     finding = finding_of(done)
     table = Table("Tools", (Column("tool"),), tuple((tool,) for tool in done.tools))
     return CommandResult(
@@ -221,10 +223,10 @@ def _patient(launch: McpLaunch) -> McpLaunch:
 
 
 async def examine(place: Place) -> list[Finding]:
-    """For `doctor`: every server started side by side, those that are not approved named. Raises `ClaudeOrError`."""
+    """For `doctor`: every server started or asked side by side, those that are not approved named. Raises `ClaudeOrError`."""
     found = place.survey()
     findings = [Finding("error", "mcp", mistake) for group in found.groups for mistake in group.mistakes]
-    starts: list[tuple[McpLaunch, Resolved]] = []
+    tries: list[Awaitable[Probed]] = []
     for group in found.groups:
         if not group.trusted and not group.mistakes:
             text = f"{group.source.shown} names MCP servers that are not approved"
@@ -234,8 +236,10 @@ async def examine(place: Place) -> list[Finding]:
         if server.problem:
             findings.append(Finding("error", f"mcp {server.name}", server.problem))
         elif server.launch is not None and group.trusted:
-            starts.append((server.launch, server))
-    done = await asyncio.gather(*(_probed(launch, server) for launch, server in starts))
+            tries.append(_probed(server.launch, server))
+        elif group.trusted and _is_remote(server):
+            tries.append(_asked(server, place.environ))
+    done = await asyncio.gather(*tries)
     return findings + [finding_of(one) for one in done]
 
 
@@ -246,10 +250,24 @@ def finding_of(done: Probed) -> Finding:
         about = " ".join(part for part in (done.server, done.version) if part)
         runs = f", on {done.interpreter}" if done.interpreter else ""
         return Finding("ok", check, f"{about or 'it'}: {len(done.tools)} tools in {done.seconds:.1f} s{runs}")
+    if done.needs_login:
+        fix = "`/mcp` in a session logs in, if the server knows such logins; else give its `headers` a token."
+        return Finding("note", check, f"is there; {done.reason}", "", fix)
     code = "" if done.exit_code is None else f" (exit code {done.exit_code})"
-    detail = "\n".join([f"command: {shlex.join(done.command)}", *done.stderr])
+    is_address = "://" in done.command[0]
+    detail = "\n".join([f"{'address' if is_address else 'command'}: {shlex.join(done.command)}", *done.stderr])
     fix = "A first start may have to download: try `claude-or mcp warm`." if "no answer within" in done.reason else ""
     return Finding("error", check, f"failed at {done.step}: {done.reason}{code}", detail, fix)
+
+
+def _is_remote(server: Resolved) -> bool:
+    return server.passed is not None and "url" in server.passed
+
+
+async def _asked(server: Resolved, environ: Mapping[str, str]) -> Probed:
+    from claude_or.mcp.remote import probe_remote
+
+    return await probe_remote(server.name, server.passed or {}, server.secrets, environ)
 
 
 async def _probed(launch: McpLaunch, server: Resolved) -> Probed:

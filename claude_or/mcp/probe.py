@@ -1,6 +1,7 @@
 """One server started in a process of its own, asked three things and ended: initialize, tools/list, ping.
 
 For `claude-or mcp test` and `doctor`. Never touches the servers of running sessions; everything the process started ends with it.
+`remote` asks the same of servers that are elsewhere.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
 from claude_or import __version__
 from claude_or.log import Redaction
+from claude_or.mcp.guardian import MARK, marked
 from claude_or.mcp.launch import McpLaunch
 
 PROTOCOL: Final = "2025-11-25"
-LINE_LIMIT: Final = 64 * 1024 * 1024
+ANSWER_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of one answer."""
 TAIL_LINES: Final = 8
 STEP_LIMIT_S: Final = 15.0
 LEAVE_LIMIT_S: Final = 2.0
@@ -46,6 +49,7 @@ class Probed:
     tools: list[str] = field(default_factory=list[str])
     seconds: float = 0.0
     interpreter: str = ""
+    needs_login: bool = False
 
     @property
     def works(self) -> bool:
@@ -53,8 +57,20 @@ class Probed:
         return not self.step
 
 
-class _Failure(Exception):
-    """A step that did not end well."""
+class Failed(Exception):
+    """A step that did not end well. Caught where a try ends."""
+
+
+class Asking(Protocol):
+    """How a server is spoken to."""
+
+    async def tell(self, method: str) -> None:
+        """Send a notification."""
+        ...
+
+    async def ask(self, method: str, params: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        """Send a request and wait for its result. Raises `Failed`."""
+        ...
 
 
 async def probe(launch: McpLaunch) -> Probed:
@@ -75,16 +91,17 @@ async def probe(launch: McpLaunch) -> Probed:
 
 async def _try(launch: McpLaunch, command: tuple[str, ...], found: Probed) -> None:
     found.step = "start"
+    mark = int.from_bytes(os.urandom(8))
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env=launch.env,
+            env={**launch.env, MARK: str(mark)},
             cwd=launch.cwd,
             start_new_session=True,
-            limit=LINE_LIMIT,
+            limit=ANSWER_LIMIT,
         )
     except OSError as error:
         found.reason = f"{error.strerror}: {error.filename or command[0]}"
@@ -92,9 +109,9 @@ async def _try(launch: McpLaunch, command: tuple[str, ...], found: Probed) -> No
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     listening = asyncio.create_task(_listen(process, tail))
     try:
-        await _ask_all(launch, process, found)
+        await ask_all(_Asking(process), found, launch.start_timeout)
         found.step = ""
-    except _Failure as failure:
+    except Failed as failure:
         found.reason = str(failure)
     except OSError:  # its input is closed
         found.reason = GONE
@@ -104,21 +121,21 @@ async def _try(launch: McpLaunch, command: tuple[str, ...], found: Probed) -> No
         if found.step:
             with suppress(TimeoutError):
                 found.exit_code = await asyncio.wait_for(process.wait(), 0.5)
-        await _end(process)
+        await _end(process, mark)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         found.stderr = list(tail)
 
 
-async def _ask_all(launch: McpLaunch, process: Process, found: Probed) -> None:
-    asking = _Asking(process)
+async def ask_all(asking: Asking, found: Probed, start_limit_s: float) -> None:
+    """Ask the three things and note the answers in `found`; its `step` stays where it failed. Raises `Failed`."""
     found.step = "initialize"
     params = {
         "protocolVersion": PROTOCOL,
         "capabilities": {},
         "clientInfo": {"name": "claude-or", "version": __version__},
     }
-    hello = await asking.ask("initialize", params, launch.start_timeout)
+    hello = await asking.ask("initialize", params, start_limit_s)
     about = hello.get("serverInfo") or {}
     found.server, found.version = str(about.get("name", "")), str(about.get("version", ""))
     found.protocol = str(hello.get("protocolVersion", ""))
@@ -149,14 +166,14 @@ class _Asking:
         await self._send({"jsonrpc": "2.0", "method": method})
 
     async def ask(self, method: str, params: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        """Send a request and wait for its result. Raises `_Failure`."""
+        """Send a request and wait for its result. Raises `Failed`."""
         self._asked += 1
         await self._send({"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params})
         try:
             async with asyncio.timeout(limit_s):
                 return await self._answer()
         except TimeoutError:
-            raise _Failure(f"no answer within {limit_s:g} s") from None
+            raise Failed(f"no answer within {limit_s:g} s") from None
 
     async def _answer(self) -> dict[str, Any]:
         while line := await self._out.readline():
@@ -171,15 +188,30 @@ class _Asking:
                     error = {"code": -32601, "message": "Method not found"}
                     answer = {"result": {}} if message["method"] == "ping" else {"error": error}
                     await self._send({"jsonrpc": "2.0", "id": message["id"], **answer})
-            elif message.get("id") == self._asked:
-                if "error" in message:
-                    raise _Failure(f"it answered with an error: {(message['error'] or {}).get('message', '')}"[:500])
-                return message.get("result") or {}
-        raise _Failure(GONE)
+            elif (result := _result_in(message, self._asked)) is not None:
+                return result
+        raise Failed(GONE)
 
     async def _send(self, message: dict[str, Any]) -> None:
         self._into.write(msgspec.json.encode(message) + b"\n")
         await self._into.drain()
+
+
+def result_of(raw: bytes, number: int) -> dict[str, Any] | None:
+    """The result of request `number` if this message is its answer. Raises `Failed` for an error or what is no JSON."""
+    try:
+        message = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        raise Failed("what it answered is no JSON") from None
+    return _result_in(message, number) if isinstance(message, dict) else None
+
+
+def _result_in(message: dict[str, Any], number: int) -> dict[str, Any] | None:
+    if message.get("id") != number or "method" in message:
+        return None
+    if "error" in message:
+        raise Failed(f"it answered with an error: {(message['error'] or {}).get('message', '')}"[:500])
+    return message.get("result") or {}
 
 
 async def _listen(process: Process, tail: deque[str]) -> None:
@@ -193,8 +225,8 @@ async def _listen(process: Process, tail: deque[str]) -> None:
         tail.append(rest.decode(errors="replace").rstrip()[:400])
 
 
-async def _end(process: Process) -> None:
-    """Close its input, wait a little, then end the whole group, also after a clean exit: it may have left children."""
+async def _end(process: Process, mark: int) -> None:
+    """Close its input, wait a little, then end the whole group, also after a clean exit: it may have left children, and they the group."""
     if process.stdin is not None:
         process.stdin.close()
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -202,4 +234,7 @@ async def _end(process: Process) -> None:
             await asyncio.wait_for(process.wait(), LEAVE_LIMIT_S)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
+        for stray in marked((mark,)):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(stray, number)
     await process.wait()
