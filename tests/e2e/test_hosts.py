@@ -1,11 +1,14 @@
-"""The real client on a host that speaks plain chat completions, and on a fallback while the first model is down."""
+"""The real client on hosts that speak plain chat completions or its own API, on a fallback, and on a longer model."""
 
 from __future__ import annotations
 
-from tests.fakes.listing import GLM, GPT
-from tests.fakes.openrouter import Ask
+import pytest
+
+from tests.fakes.listing import GLM, GPT, SMALL, listed
+from tests.fakes.messages_host import Turn, messages_host
+from tests.fakes.openrouter import Ask, script
 from tests.fakes.plain_host import Say, plain_host
-from tests.fakes.replies import error, text, tool_call
+from tests.fakes.replies import Scripted, error, text, tool_call
 from tests.support.lab import Lab
 
 
@@ -59,3 +62,61 @@ async def test_while_the_first_model_is_down_the_fallback_works_unseen_by_the_cl
     assert GPT in done.stderr
     logs = "".join(file.read_text() for file in (lab.home / ".local/state/claude-or/logs").glob("*.jsonl"))
     assert "served by a fallback" in logs
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5", pytest.param("glm-5.3", marks=pytest.mark.slow)])
+async def test_the_clients_tools_and_thinking_work_on_a_host_that_speaks_the_clients_own_api(
+    lab: Lab, model: str
+) -> None:
+    path = str(lab.project / "note.txt")
+    write = Turn("I write it.", "First I think.", [("Write", {"file_path": path, "content": "by the other host"})])
+    read = Turn(thinking="Then I look.", calls=[("Read", {"file_path": path})])
+    async with messages_host("sk-lab", write, read, Turn("Both done.", "Good.")) as other:
+        configure(
+            lab,
+            f"models: {{big: 'lab:{model}'}}\n"
+            "providers:\n  lab:\n"
+            f"    {{base_url: '{other.base_url}', kind: anthropic, key_variable: LAB_KEY, key_header: x-api-key,\n"
+            f"     models: {{'{model}': {{context_window: 200000, max_output: 32000, images: true}}}}}}\n",
+        )
+        lab.extra |= {"OPENROUTER_API_KEY": "", "LAB_KEY": "sk-lab"}
+        done = await lab.ask("use the tools")
+        assert (done.code, done.result["result"]) == (0, "Both done."), done.stderr
+        assert (lab.project / "note.txt").read_text() == "by the other host"
+        assert [bool(result.get("is_error")) for result in done.tool_results] == [False, False]
+        last = other.heard[-1].body
+        assert {heard.body["model"] for heard in other.heard} == {model}
+        sent = [block for message in last["messages"] if message["role"] == "assistant" for block in message["content"]]
+        assert [block["thinking"] for block in sent if block["type"] == "thinking"] == [
+            "First I think.",
+            "Then I look.",
+        ]
+        assert not any("user_id" in (heard.body.get("metadata") or {}) for heard in other.heard)
+    assert lab.host.log == []
+
+
+@pytest.mark.slow
+async def test_a_conversation_beyond_its_models_window_goes_on_with_the_longer_one(lab: Lab) -> None:
+    lab.host.models = [
+        listed(SMALL, context=262_144, max_output=65_536),
+        listed(GLM, context=66_000, max_output=8_000),
+        listed(GPT, context=1_050_000, max_output=128_000),
+    ]
+    configure(lab, f"models: {{big: {GLM}, small: {SMALL}, long_context: {GPT}}}\n")
+    # Lines of words, since the client's Read refuses what it takes for too many tokens at once.
+    for name in "abcd":
+        (lab.project / f"{name}.txt").write_text("some plain words to read in a line\n" * 1_900)
+    steps: list[Scripted] = [
+        [tool_call("Read", {"file_path": str(lab.project / f"{name}.txt")}, call_id=f"r{name}")] for name in "abcd"
+    ]
+    lab.host.script(script(*steps, text("Read it all.")))
+    done = await lab.ask("read the files")
+    assert (done.code, done.result["result"]) == (0, "Read it all."), done.stderr
+    served = [ask.model for ask in lab.host.asks if ask.body.get("tools")]
+    assert served[0] == GLM
+    assert served[-1] == GPT
+    assert served == sorted(served, key=[GLM, GPT].index)
+    assert "summary" not in str([ask.messages[-1] for ask in lab.host.asks])
+    assert done.result["modelUsage"][GLM]["contextWindow"] == 1_050_000
+    messages = [event["message"] for event in done.events if event.get("type") == "assistant"]
+    assert {message["model"] for message in messages} == {GLM}
