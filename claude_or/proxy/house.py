@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,7 @@ from claude_or.config.schema import Settings
 from claude_or.reply.budget import Budget
 from claude_or.reply.meter import Tally
 from claude_or.reply.scales import Scales
-from claude_or.routing.ask import Plan, Replier
+from claude_or.routing.ask import Plan, Replier, Role
 from claude_or.routing.catalog import Catalog
 from claude_or.upstream.ids import NewId, random_id
 
@@ -75,6 +75,8 @@ class House:
     status: Callable[[], dict[str, Any]] = _nothing_more
     before_request: Callable[[], Awaitable[None]] = _nothing_before
     """Awaited before a request's name is looked up: a changed configuration applies to it."""
+    told: Mapping[str, Role] = field(default_factory=dict[str, Role])
+    """Names of models that the client was given for roles at its start (`routing.names.names_told`)."""
     new_id: NewId = random_id
     clock: Callable[[], float] = time.monotonic
     servers: Servers | None = None

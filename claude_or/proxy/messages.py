@@ -23,6 +23,7 @@ from claude_or.proxy.speaking import LAST, Speaking
 from claude_or.reply.assemble import profile_of
 from claude_or.reply.base import whole_message
 from claude_or.routing.ask import Ask, Plan, ReplyFailed
+from claude_or.routing.names import meant_now
 from claude_or.routing.plan import UnknownModel, for_length, plan_for
 from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest, decode_request
 from claude_or.wire.events import CUT
@@ -133,10 +134,12 @@ async def read_ask(request: web.Request, house: House, request_id: str) -> Ask:
 
 def plan_of(name: str, house: House) -> Plan:
     """Where requests for this name go. Raises `Refused` (404)."""
+    settings = house.settings()
     try:
-        return plan_for(name, house.settings(), house.catalog())
+        plan = plan_for(meant_now(name, house.told, settings), settings, house.catalog())
     except UnknownModel as unknown:
         raise Refused(unknown_model(unknown)) from None
+    return plan if plan.asked == name else msgspec.structs.replace(plan, asked=name)
 
 
 def _plan_for_length(plan: Plan, request: MessagesRequest, house: House) -> Plan:

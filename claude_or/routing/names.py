@@ -123,6 +123,26 @@ def _choice(role: str, settings: Settings, above: tuple[str, ...]) -> RoleChoice
     return RoleChoice(slug, "", "default")
 
 
+def names_told(settings: Settings) -> dict[str, Role]:
+    """The names under which a client that starts now gets the roles' models, and the role that each means."""
+    found: dict[str, Role] = {}
+    for role, choice in roles(settings).items():
+        found.setdefault(written(choice.slug, choice.host), role)
+    return found
+
+
+def meant_now(asked: str, told: Mapping[str, Role], settings: Settings) -> str:
+    """The name to look up for `asked`: a model that was told for a role means the role, when that has another model by now.
+
+    A client asks for the slug that it was told at its start as long as it runs, so without this an edit would never reach it.
+    """
+    role = told.get(bare(asked))
+    if role is None:
+        return asked
+    choice = roles(settings)[role]
+    return asked if written(choice.slug, choice.host) == bare(asked) else role
+
+
 def hosts_in_use(settings: Settings) -> frozenset[str]:
     """The hosts that some role may ask, its fallbacks and the long context included."""
     asked = [choice.host for choice in roles(settings).values()]

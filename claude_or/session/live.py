@@ -21,6 +21,7 @@ from claude_or.config.folders import cache_folder, data_folder, state_folder
 from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
 from claude_or.log import without_secrets
+from claude_or.routing.names import names_told
 from claude_or.session.arguments import prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
@@ -113,6 +114,7 @@ def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gat
         project=os.getcwd(),
         status_path=os.path.join(session.folder.path, STATUS_FILE),
     )
+    gate.house.told = names_told(gate.settings)
     gate.guarded_by(lambda line: tell_guardian(session, line))
     return gate
 

@@ -120,3 +120,31 @@ async def test_a_conversation_beyond_its_models_window_goes_on_with_the_longer_o
     assert done.result["modelUsage"][GLM]["contextWindow"] == 1_050_000
     messages = [event["message"] for event in done.events if event.get("type") == "assistant"]
     assert {message["model"] for message in messages} == {GLM}
+
+
+@pytest.mark.slow
+async def test_an_edit_of_the_configuration_holds_from_the_next_request_of_the_same_session(lab: Lab) -> None:
+    def models(big: str) -> str:
+        return f"models: {{big: {big}, small: {SMALL}}}\n"
+
+    configure(lab, models(GLM))
+    path = lab.home / ".config/claude-or/config.yaml"
+    edits = [models(GPT), "models: {big: [no, model]}\n"]
+    served: list[str] = []
+
+    def brain(ask: Ask, _n: int) -> Scripted:
+        if not ask.body.get("tools"):
+            return text("Aside.")
+        served.append(ask.model)
+        if not edits:
+            return text("Done.")
+        path.write_text(edits.pop(0))
+        return [tool_call("Bash", {"command": "true", "description": "x"}, call_id=f"b{len(served)}")]
+
+    lab.host.script(brain)
+    done = await lab.ask("work")
+    assert (done.code, done.result["result"]) == (0, "Done."), done.stderr
+    assert served == [GLM, GPT, GPT]
+    assert "the last edit of the configuration was not applied" in done.stderr
+    messages = [event["message"] for event in done.events if event.get("type") == "assistant"]
+    assert {message["model"] for message in messages} == {GLM}

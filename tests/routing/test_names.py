@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from claude_or.config.names import ROLES
 from claude_or.config.schema import Models, Settings
-from claude_or.routing.names import UnknownModel, nearest_names, resolve, roles
+from claude_or.routing.names import UnknownModel, meant_now, names_told, nearest_names, resolve, roles
 from claude_or.routing.plan import plan_for
 
 
@@ -168,3 +168,13 @@ def test_any_claude_name_gives_a_plan(tail: str, settings: Settings) -> None:
 def test_nothing_but_unknown_model_is_raised(asked: str, settings: Settings) -> None:
     with contextlib.suppress(UnknownModel):
         assert plan_for(asked, settings, None).routes
+
+
+def test_a_model_told_at_the_start_means_its_role_after_an_edit() -> None:
+    before = Settings(models=Models(big="z-ai/a", small="z-ai/b", opus="z-ai/c"))
+    told = names_told(before)
+    assert [meant_now(name, told, before) for name in ("z-ai/a", "z-ai/b", "opus")] == ["z-ai/a", "z-ai/b", "opus"]
+    swapped = Settings(models=Models(big="z-ai/b", small="z-ai/a", opus="z-ai/c"))
+    assert [meant_now(name, told, swapped) for name in ("z-ai/a", "z-ai/a[1m]", "z-ai/b", "z-ai/c", "z-ai/new")] == [
+        "main", "main", "small", "z-ai/c", "z-ai/new",
+    ]  # fmt: skip

@@ -8,7 +8,9 @@ from pathlib import Path
 import aiohttp
 
 from claude_or.errors import EXIT_KEY
+from tests.fakes.openrouter import Ask
 from tests.fakes.plain_host import plain_host
+from tests.fakes.replies import Scripted, text
 from tests.stories.conftest import World
 
 TOKEN = "a-token-of-the-test"
@@ -60,6 +62,23 @@ async def test_an_edit_holds_from_the_next_request_and_a_broken_one_changes_noth
     assert "models.big" in logged
     assert "a-key-of-the-lab" not in logged
     assert done.code == 0
+
+
+async def test_an_edit_reaches_a_session_whose_client_keeps_asking_for_the_model_it_was_told(world: World) -> None:
+    path = user_file(world)
+    path.write_text("models: {big: z-ai/glm-5.3, small: z-ai/glm-5.3-flash}\n")
+    edits = ["models: {big: openai/gpt-6.1-sol, small: z-ai/glm-5.3-flash}\n", "models: {big: [not, a, model]}\n"]
+
+    def brain(_ask: Ask, n: int) -> Scripted:
+        if edits:
+            path.write_text(edits.pop(0))
+        return text(f"answer {n}")
+
+    world.host.script(brain)
+    done = await world.run(["ask"], ["ask"], ["ask"], BIG_MODEL="", SMALL_MODEL="")
+    assert done.code == 0, done.err
+    assert [ask.model for ask in world.host.asks] == ["z-ai/glm-5.3", "openai/gpt-6.1-sol", "openai/gpt-6.1-sol"]
+    assert "the last edit of the configuration was not applied: " in done.err
 
 
 async def test_a_session_with_local_models_alone_needs_no_key_and_asks_openrouter_nothing(world: World) -> None:
