@@ -195,7 +195,7 @@ def _single_type(said: dict[str, Any]) -> str:
         case "array":
             return f"list of {_single_type(said['items'])}"
         case "object":
-            return f"`name: value`, each {_single_type(said['additionalProperties'])}"
+            return f"`name: value`, each {_type(said['additionalProperties'])}"
         case kind:
             bounds = [
                 f"{said[end]:g}" if said[end] < 10_000 else f"{said[end]:,}"

@@ -15,15 +15,17 @@ import msgspec
 from claude_or.cli.result import Column, CommandResult, Finding, Table, exit_code_of
 from claude_or.config.folders import cache_folder
 from claude_or.config.load import Overrides, load
+from claude_or.config.schema import Settings
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.proxy.messages import session_in
-from claude_or.reply.assemble import profile_of
+from claude_or.reply.assemble import profile_of, search_source
 from claude_or.routing.ask import Ask, Plan, Route
 from claude_or.routing.paths import PathChoice, choose_path
 from claude_or.routing.plan import plan_for
 from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
+from claude_or.translate.search_calls import offered_search, with_function
 from claude_or.upstream.catalogue import best_known
 from claude_or.upstream.chat import session_key
 from claude_or.wire.anthropic import BadRequest, decode_request
@@ -61,6 +63,7 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
         text = f"no list of models is kept: what this one can do is a guess{day}"
         findings.append(Finding("warn", "listing", text, "", "`claude-or models` fetches one."))
     route = plan.routes[0]
+    ask, searches = _with_search(ask, route, loaded.settings)
     chosen = choose_path(route.slug, route.provider, loaded.settings)
     try:
         order = _order(ask, route, profile_of(route, catalog, loaded.settings))
@@ -70,12 +73,28 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     findings += _losses(order)
     return CommandResult(
         "explain",
-        data=_data(plan, order, chosen),
-        tables=(_route_table(plan, route, order, chosen),),
+        data=_data(plan, order, chosen) | ({"web_search": searches} if searches else {}),
+        tables=(_route_table(plan, route, order, chosen, searches),),
         findings=tuple(findings),
         summary=_pretty(order) if order else "",
         exit_code=exit_code_of(tuple(findings)),
     )
+
+
+def _with_search(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, str]:
+    """The ask as it goes on when we search ourselves, and who searches; nothing where no search is offered."""
+    try:
+        tool = offered_search(ask.request)
+    except BadRequest:
+        return ask, ""  # it is refused, and that is said where the order is made
+    if tool is None:
+        return ask, ""
+    source = search_source(route, settings)
+    if not source:
+        return ask, f"the host, {route.provider}"
+    if source == "off":
+        return ask, "off: the request is refused"
+    return msgspec.structs.replace(ask, request=with_function(ask.request, tool)), source
 
 
 def _order(ask: Ask, route: Route, profile: ModelProfile) -> ChatOrder | NativeOrder:
@@ -152,7 +171,9 @@ def _data(plan: Plan, order: ChatOrder | NativeOrder | None, chosen: PathChoice)
     }
 
 
-def _route_table(plan: Plan, route: Route, order: ChatOrder | NativeOrder | None, chosen: PathChoice) -> Table:
+def _route_table(
+    plan: Plan, route: Route, order: ChatOrder | NativeOrder | None, chosen: PathChoice, searches: str
+) -> Table:
     rows = [
         ("asked for", plan.asked),
         ("model", route.slug),
@@ -161,6 +182,8 @@ def _route_table(plan: Plan, route: Route, order: ChatOrder | NativeOrder | None
         ("host", route.provider),
         ("path", f"{route.path}: {chosen.reason}"),
     ]
+    if searches:
+        rows.append(("web search", searches))
     if route.preferences:
         rows.append(("providers", msgspec.json.encode(route.preferences).decode()))
     rows += [

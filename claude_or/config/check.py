@@ -16,6 +16,7 @@ from claude_or.config.document import Path, Problem
 from claude_or.config.names import DEFAULT_HOST, ROLE_WORDS, unresolvable
 from claude_or.config.ready import READY
 from claude_or.config.schema import Models, Preferences, Provider, ProviderModel, Settings
+from claude_or.config.search_sources import SOURCES, search_problems
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -39,6 +40,8 @@ RANGES: dict[Path, tuple[float, float]] = {
     ("budget", "project"): (0, 1_000_000),
     ("budget", "month"): (0, 1_000_000),
     ("ledger", "keep_days"): (1, 36_500),
+    ("web_search", "max_results"): (1, 20),
+    ("web_search", "seconds"): (1, 120),
 }
 
 
@@ -89,6 +92,7 @@ def rule_problems(values: Mapping[str, Any], *, is_project: bool = False) -> lis
     )
     problems += provider_problems(values.get("providers", {}))
     problems += preference_problems(values)
+    problems += source_problems(values.get("web_search") or {})
     if is_project:
         problems += project_problems(values)
         problems.extend(
@@ -138,6 +142,24 @@ def provider_problems(providers: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+def source_problems(said: Mapping[str, Any]) -> list[Problem]:
+    """Mistakes in where one file lets the web be searched."""
+    problems: list[Problem] = []
+    form = SOURCES.get(said.get("source", ""))
+    variable = said.get("key_variable")
+    keyless = variable is None and (form is None or form.key_variable is None)
+    if (url := said.get("url")) is not None and (wrong := address_problem(url, keyless=keyless)):
+        problems.append(Problem(wrong, ("web_search", "url")))
+    if variable is not None and not variable.isidentifier():
+        text = "expected the name of an environment variable; the key itself never stands in a file"
+        problems.append(Problem(text, ("web_search", "key_variable")))
+    for header in said.get("headers", {}):
+        if header.lower() in CARRIES_KEYS | {"x-subscription-token"}:
+            text = "a key never stands in a file; name its variable in `key_variable`, its header in `key_header`"
+            problems.append(Problem(text, ("web_search", "headers", header)))
+    return problems
+
+
 def preference_problems(values: Mapping[str, Any]) -> list[Problem]:
     """Preferences that cannot be kept."""
     said = [(("preferences",), values.get("preferences") or {})]
@@ -165,7 +187,7 @@ def preference_problems(values: Mapping[str, Any]) -> list[Problem]:
 def project_problems(values: Mapping[str, Any]) -> list[Problem]:
     """What a cloned project must not decide: where keys go, and less care with the user's data."""
     text = "a project's file may not set this: it would send your text, and a key of yours, to an address that it chose"
-    problems = [Problem(text, ("providers",))] if values.get("providers") else []
+    problems = [Problem(text, (section,)) for section in ("providers", "web_search") if values.get(section)]
     said = [(("preferences",), values.get("preferences") or {})]
     said += [(("preferences_for", name), one) for name, one in (values.get("preferences_for") or {}).items()]
     return problems + [
@@ -192,7 +214,7 @@ def name_problems(settings: Settings) -> list[Problem]:
     ]
     named += [(("preferences_for", name), name) for name in settings.preferences_for]
     known = [*settings.aliases, *ROLE_WORDS]
-    return [
+    return [*search_problems(settings.web_search)] + [
         Problem(f"{name!r} is no model: {why}" + ("" if name in settings.aliases else _near(name, known)), path)
         for path, name in named
         if (why := unresolvable(name, settings.aliases, settings.providers))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Provider, Settings
+from claude_or.config.search_sources import search_form
 from claude_or.errors import EXIT_KEY, ClaudeOrError
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
@@ -43,7 +44,11 @@ class Key:
 
 def key_variables(settings: Settings) -> tuple[str, ...]:
     """Environment variables that hold key material for us: exactly these are removed from the child's environment."""
-    named = (provider.key_variable for provider in settings.providers.values())
+    search = search_form(settings.web_search)
+    named = (
+        *(provider.key_variable for provider in settings.providers.values()),
+        search.key_variable if search else None,
+    )
     return tuple(dict.fromkeys((KEY_VARIABLE, *(name for name in named if name))))
 
 

@@ -233,6 +233,36 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSearch:
+    """Who searches the web for a model whose host does not. `openrouter` leaves it to OpenRouter, for models there.
+
+    The other sources are one form of an HTTP request, filled for `brave`, `tavily` and `searxng`: what is left
+    out is as the source has it.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    source: Literal["openrouter", "brave", "tavily", "searxng", "custom", "off"] = "openrouter"
+    url: str | None = None
+    method: Literal["GET", "POST"] | None = None
+    key_variable: str | None = None
+    """Environment variable that holds the source's key."""
+    key_header: str | None = None
+    """Header that carries the key; any but `authorization` carries it bare."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    parameters: dict[str, str | int | float | bool] = field(default_factory=dict[str, str | int | float | bool])
+    """Query of a GET, JSON body of a POST; `{query}`, `{count}`, `{country}`, `{allowed}` and `{blocked}` are filled in."""
+    results: str | None = None
+    """Dotted path to the list of results in the answer."""
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+    """Dotted paths to `title`, `url`, `text` and `age` in one result."""
+    site_words: bool | None = None
+    """Tell lists of domains in the query, as `site:` words."""
+    max_results: int = 8
+    seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a configuration file may say, after defaults < user < project < environment < flags.
 
@@ -258,6 +288,7 @@ class Settings:
     client: Client = field(default_factory=Client)
     budget: Budget = field(default_factory=Budget)
     ledger: Ledger = field(default_factory=Ledger)
+    web_search: WebSearch = field(default_factory=WebSearch)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much goes to the log of a session."""
 
@@ -286,6 +317,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         client=Client(**plain["client"]),
         budget=Budget(**plain["budget"]),
         ledger=Ledger(**plain["ledger"]),
+        web_search=WebSearch(**plain["web_search"]),
         log_level=plain["log_level"],
     )
 

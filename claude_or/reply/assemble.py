@@ -1,6 +1,6 @@
 """The only place that says which wrappers an answer passes and in which order.
 
-    Once( Fallback( route → Guarded( Meter( leaf ) ) , route → … ) )
+    Once( Fallback( route → WebSearch( Guarded( Meter( leaf ) ) ) , route → … ) )
 
 Wrappers that depend on a model's abilities stand inside the fallback, which may change the model; the meter stands innermost and
 sees every call; a breaker stands around it, since a call that is not made costs nothing. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
@@ -21,6 +21,7 @@ import msgspec
 
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Provider, ProviderModel, Settings
+from claude_or.config.search_sources import OWN_HOST
 from claude_or.reply.absent import Absent
 from claude_or.reply.breaker import Breakers, Guarded
 from claude_or.reply.budget import Budget
@@ -29,11 +30,13 @@ from claude_or.reply.meter import Charge, Meter
 from claude_or.reply.once import Once, Requests
 from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
+from claude_or.reply.web_search import WebSearch
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
 from claude_or.routing.plan import window_of
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.translate.tokens import Measure, Weigh
+from claude_or.translate.web_search import Search
 from claude_or.upstream.chat import ChatReplier
 from claude_or.upstream.hosts import limits_for
 from claude_or.upstream.ids import NewId, random_id
@@ -53,6 +56,7 @@ class Parts:
     catalog: Callable[[], Catalog | None]
     charge: Callable[[Charge], None]
     budget: Budget | None = None
+    search: Search | None = None
     new_id: NewId = random_id
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
@@ -68,7 +72,10 @@ def assemble(plan: Plan, parts: Parts) -> Replier:
     limits = parts.settings().limits
     fallback = Fallback(
         routes=[
-            (route, Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers))
+            (
+                route,
+                _searching(route, Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers), parts),
+            )
             for route in plan.routes
         ],
         attempts=limits.attempts,
@@ -79,6 +86,19 @@ def assemble(plan: Plan, parts: Parts) -> Replier:
         random=parts.random,
     )
     return Once(inner=fallback, requests=parts.requests)
+
+
+def _searching(route: Route, inner: Replier, parts: Parts) -> Replier:
+    source = search_source(route, parts.settings())
+    if not source:
+        return inner
+    return WebSearch(inner=inner, search=None if source == "off" else parts.search, new_id=parts.new_id)
+
+
+def search_source(route: Route, settings: Settings) -> str:
+    """Who searches the web for this route in place of its host; empty for the host. On the native path hosts have their own."""
+    source = settings.web_search.source
+    return "" if route.path == "native" or source == OWN_HOST else source
 
 
 def _metered(route: Route, parts: Parts) -> Replier:

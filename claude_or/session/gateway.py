@@ -31,6 +31,7 @@ from claude_or.routing.expiry import expiring
 from claude_or.session.books import Books
 from claude_or.upstream.catalogue import Answer, Unreachable, best_known, is_stale, refresh
 from claude_or.upstream.hosts import Hosts
+from claude_or.upstream.search import search_by
 
 if TYPE_CHECKING:
     import socket
@@ -104,6 +105,7 @@ class Gateway:
         self._requests = Requests()
         self._pins = Pins()
         self._scales = Scales()
+        self._search = search_by(lambda: self.settings.web_search, environ or {})
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
         self._listing: asyncio.Task[None] | None = None
@@ -180,6 +182,7 @@ class Gateway:
             requests=self._requests,
             pins=self._pins,
             scales=self._scales,
+            search=self._search,
         )
         return assemble(plan, parts)
 

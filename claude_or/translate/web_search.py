@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -49,6 +49,14 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     age: str = ""
 
 
+class SearchFailed(Exception):
+    """A search that found no answer. `code` is the API's; the message is for the log, without secrets."""
+
+    def __init__(self, code: SearchFailure, why: str) -> None:
+        super().__init__(why)
+        self.code: SearchFailure = code
+
+
 class WebTool(msgspec.Struct, frozen=True, kw_only=True):
     """A server tool as the request sent it. At most one of the lists of domains holds something."""
 
@@ -60,6 +68,10 @@ class WebTool(msgspec.Struct, frozen=True, kw_only=True):
     location: dict[str, str] = {}
     max_tokens: int | None = None
     """Of one fetched page."""
+
+
+Search = Callable[[str, WebTool], Awaitable[Sequence[Hit]]]
+"""Searches for a query within a tool's lists of domains. Raises `SearchFailed`."""
 
 
 def is_web_tool(tool: dict[str, Any]) -> bool:

@@ -135,3 +135,15 @@ def test_the_command_reads_standard_input_and_prints_json(
     told = json.loads(capsys.readouterr().out)
     assert told["command"] == "explain"
     assert told["data"]["upstream"]["messages"]
+
+
+def test_it_says_who_searches_the_web(ask: Any, environ: dict[str, str], tmp_path: Path) -> None:
+    tool = {"type": "web_search_20250305", "name": "web_search"}
+    by_host = ask({**REQUEST, "tools": [tool]}, big="z-ai/glm-5.3")
+    assert by_host.data["web_search"] == "the host, openrouter"
+    assert by_host.data["upstream"]["tools"] == [{"type": "openrouter:web_search"}]
+    config = tmp_path / "search.yaml"
+    config.write_text("web_search: {source: brave}\n")
+    by_us = ask({**REQUEST, "tools": [tool]}, big="z-ai/glm-5.3", config=str(config))
+    assert by_us.data["web_search"] == "brave"
+    assert by_us.data["upstream"]["tools"][0]["function"]["name"] == "web_search"

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from tests.fakes.openrouter import Ask, Brain
+from tests.fakes.plain_host import Say, plain_host
 from tests.fakes.replies import Reply, Scripted, Tokens, sources, text, tool_call
+from tests.fakes.searching import KEY, PAGES, SearchFake
 from tests.support.lab import Lab
 
 
@@ -42,6 +44,31 @@ async def test_a_search_on_a_plain_model_shows_its_links(lab: Lab) -> None:
     assert '"url":"https://z.org/a"' in told
     assert "They have stripes." in told
     assert not done.tool_results[-1].get("is_error")
+
+
+async def test_a_local_model_searches_by_a_source_of_the_user_s_own(lab: Lab) -> None:
+    script = [
+        Say(calls=[("WebSearch", {"query": "zebras"})]),
+        Say(calls=[("web_search", {"query": "zebra stripes"})]),
+        Say("They have stripes."),
+        Say("They have stripes, I read."),
+    ]
+    async with SearchFake() as source, plain_host(script=script) as local:
+        lab.configure(
+            "models: {big: 'ollama:tiny:1b'}\n"
+            f"providers: {{ollama: {{base_url: '{local.base_url}', models: {{'tiny:1b': {{context_window: 150000}}}}}}}}\n"
+            f"web_search: {{source: tavily, url: '{source.origin}/tavily'}}\n"
+        )
+        lab.extra |= {"OPENROUTER_API_KEY": "", "BIG_MODEL": "", "SMALL_MODEL": "", "TAVILY_API_KEY": KEY}
+        done = await lab.ask("what do zebras have?")
+        assert (done.code, done.result["result"].strip()) == (0, "They have stripes, I read."), done.stderr
+        assert [asked.fields["query"] for asked in source.asked] == ["zebra stripes"]
+        told = str(done.tool_results[-1]["content"])
+        assert all(f'"url":"{url}"' in told for url, _, _ in PAGES)
+        assert "They have stripes." in told
+        assert KEY not in str([heard.body for heard in local.heard])
+    logs = "".join(file.read_text() for file in (lab.home / ".local/state/claude-or/logs").glob("*.jsonl"))
+    assert KEY not in logs
 
 
 @pytest.mark.slow

@@ -1,0 +1,110 @@
+"""Where a web search goes when it is not the host's: one form of an HTTP request, and its filling for usual sources, as data.
+
+What stands below `web_search:` overrules the filling of the source it names. Sources: the API references of Brave Search, Tavily and
+SearXNG (whose JSON form its operator has to allow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from claude_or.config.document import Problem
+from claude_or.config.schema import WebSearch
+
+OWN_HOST: Final = "openrouter"
+"""The source that stands for the host's own search."""
+
+FIELDS: Final = ("title", "url", "text", "age")
+"""What is read of one result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchForm:
+    """One search as an HTTP request. `parameters` go into the query of a GET and the JSON body of a POST, `results` and the values of
+    `fields` are dotted paths into the answer. `site_words`: lists of domains are told in the query (`site:…`)."""
+
+    url: str = ""
+    method: str = "GET"
+    key_variable: str | None = None
+    key_header: str = "authorization"
+    headers: dict[str, str]
+    parameters: dict[str, Any]
+    results: str = "results"
+    fields: dict[str, str]
+    site_words: bool = True
+
+
+SOURCES: Final[dict[str, SearchForm]] = {
+    "brave": SearchForm(
+        url="https://api.search.brave.com/res/v1/web/search",
+        key_variable="BRAVE_API_KEY",
+        key_header="x-subscription-token",
+        headers={},
+        parameters={"q": "{query}", "count": "{count}", "country": "{country}"},
+        results="web.results",
+        fields={"title": "title", "url": "url", "text": "description", "age": "age"},
+    ),
+    "tavily": SearchForm(
+        url="https://api.tavily.com/search",
+        method="POST",
+        key_variable="TAVILY_API_KEY",
+        headers={},
+        parameters={
+            "query": "{query}",
+            "max_results": "{count}",
+            "include_domains": "{allowed}",
+            "exclude_domains": "{blocked}",
+        },
+        fields={"title": "title", "url": "url", "text": "content", "age": "published_date"},
+        site_words=False,
+    ),
+    "searxng": SearchForm(
+        headers={},
+        parameters={"q": "{query}", "format": "json"},
+        fields={"title": "title", "url": "url", "text": "content", "age": "publishedDate"},
+    ),
+    "custom": SearchForm(
+        headers={},
+        parameters={},
+        fields={"title": "title", "url": "url", "text": "text", "age": "age"},
+        site_words=False,
+    ),
+}
+
+
+def search_form(said: WebSearch) -> SearchForm | None:
+    """The form of the configured source; None for the host's own search and for none at all."""
+    form = SOURCES.get(said.source)
+    if form is None:
+        return None
+    given = {
+        name: value
+        for name in ("url", "method", "key_variable", "key_header", "results", "site_words")
+        if (value := getattr(said, name)) is not None
+    }
+    url = given.get("url", form.url)
+    if said.source == "searxng" and url and not url.endswith("/search"):
+        given["url"] = f"{url}/search"
+    return replace(
+        form,
+        **given,
+        headers={**form.headers, **said.headers},
+        parameters={**form.parameters, **said.parameters},
+        fields={**form.fields, **said.fields},
+    )
+
+
+def search_problems(said: WebSearch) -> Iterator[Problem]:
+    """What a merged `web_search:` lacks to be asked."""
+    form = search_form(said)
+    if form is None:
+        return
+    if not form.url:
+        yield Problem(f"`url` is missing: where {said.source} is asked", ("web_search", "source"))
+    if not any("{query}" in str(value) for value in form.parameters.values()):
+        yield Problem("no parameter holds {query}, so nothing would be searched for", ("web_search", "source"))
+    for name in said.fields:
+        if name not in FIELDS:
+            yield Problem(f"expected one of {', '.join(FIELDS)}, got {name!r}", ("web_search", "fields"))
