@@ -105,8 +105,10 @@ def _metered(route: Route, parts: Parts) -> Replier:
     catalog = parts.catalog()
 
     def price(slug: str, usage: Usage) -> Decimal | None:
-        # Elsewhere the same name may cost something else, or nothing.
-        return catalog.price(slug, usage) if catalog and route.provider == DEFAULT_HOST else None
+        # Elsewhere the same name may cost something else, or nothing; and no cap can be kept by what it once cost.
+        if catalog is None or catalog.is_bundled or route.provider != DEFAULT_HOST:
+            return None
+        return catalog.price(slug, usage)
 
     # Measuring a long request takes milliseconds, so what the leaf found is kept until the answer's usage is known.
     measured: list[tuple[MessagesRequest, Measure]] = []

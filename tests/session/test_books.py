@@ -207,6 +207,14 @@ async def test_the_days_cap_counts_what_other_sessions_spent(tmp_path: Path):
             assert (await door.post(prompt()))[0] == 402
 
 
+async def test_no_cap_is_kept_by_the_prices_of_another_day(tmp_path: Path):
+    async with OpenRouterFake([], key=KEY) as host:
+        host.others["/models"] = host.others["/models/user"] = error(503, "no list")
+        async with opened(host, tmp_path, budget=Budget(session=1.0)) as door:
+            status, told = await door.post(prompt())
+    assert (status, "has no known price" in told) == (402, True)
+
+
 async def test_the_status_file_says_what_the_status_line_shows(tmp_path: Path):
     reply = Reply([Text("x")], usage=Tokens(prompt=1000, completion=10, cached=900, cost=Decimal("0.25")))
     async with OpenRouterFake(lambda _ask, _n: reply, key=KEY) as host:
