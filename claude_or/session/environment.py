@@ -72,9 +72,8 @@ def pinned(facts: Facts) -> dict[str, str]:
     if facts["window"] < 1_000_000:
         if not (facts["printing"] and facts["window"] > CAP and not facts["known_to_client"]):
             variables["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
-        if facts["known_to_client"]:
-            # The window variable is ignored for ids that the client knows; this one is not.
-            variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(facts["window"])
+        # The window variable is ignored for ids that the client knows, and by some versions when it compacts; this one is not.
+        variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(facts["window"])
     variables["CLAUDE_CODE_ATTRIBUTION_HEADER"] = "0"
     variables["ENABLE_TOOL_SEARCH"] = "true" if facts["tool_search"] else "false"
     if not facts["nonessential_traffic"]:

@@ -71,12 +71,11 @@ def test_print_mode_is_spared_a_switch_that_the_client_could_not_enforce() -> No
     assert switch(Models(big="anthropic/claude-wide")) == "1"
 
 
-def test_a_model_that_the_client_knows_gets_its_window_another_way() -> None:
-    known = facts(Models(big="anthropic/claude-haiku-4.5", small="a/small"))
-    unknown = facts(Models(big="~anthropic/claude-haiku-latest", small="a/small"))
-
-    assert pinned(known)["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] == "128000"
-    assert "CLAUDE_CODE_AUTO_COMPACT_WINDOW" not in pinned(unknown)
+def test_the_window_is_told_in_both_ways_since_each_version_hears_another() -> None:
+    for model in ("anthropic/claude-haiku-4.5", "~anthropic/claude-haiku-latest"):
+        told = pinned(facts(Models(big=model, small="a/small")))
+        assert told["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] == told["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "128000"
+    assert "CLAUDE_CODE_AUTO_COMPACT_WINDOW" not in variables(Models(big="a/huge"))
 
 
 def test_switches_of_the_configuration_reach_the_client() -> None:

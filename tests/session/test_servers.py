@@ -41,8 +41,9 @@ def test_each_server_is_started_in_a_session_of_its_own_and_told_to_the_guardian
         assert os.getcwd() == here
         assert os.getsid(born.pid) == os.getpgid(born.pid) == born.pid
         assert os.readlink(f"/proc/{born.pid}/cwd") == os.path.realpath(tmp_path)
-        assert [line.split()[0] for line in told] == ["+pipe", "+pgid"]
-        assert told[1].split()[1] == str(born.pid)
+        lines = "\n".join(told).splitlines()
+        assert [line.split()[0] for line in lines] == ["+mark", "+pipe", "+pgid"]
+        assert lines[2].split()[1] == str(born.pid)
     finally:
         for handle in (born.stdin, born.stdout, born.stderr):
             os.close(handle)

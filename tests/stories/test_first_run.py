@@ -38,9 +38,9 @@ async def test_a_pasted_key_two_models_and_the_session_begins(world: World):
         await there.wait_for("Key:")
         there.send(KEY, ENTER)
         await there.wait_for("is kept in the system's keyring")
-        shown = await there.wait_for("Which models?")
+        await there.wait_for("Which models?")
+        shown = await there.wait_for("/glm-5.3\nWhich? [1]")
         assert "z-ai/glm-5.3 ($" in shown
-        await there.wait_for("/glm-5.3\nWhich? [1]")
         there.send("z-ai/glm-53", ENTER)
         await there.wait_for("Did you mean z-ai/glm-5.3")
         there.send("z-ai/glm-5.3", ENTER)
@@ -92,8 +92,8 @@ async def test_whoever_leaves_is_told_how_to_come_back(world: World):
 @pytest.mark.parametrize("args", [("-p", "hi"), ("--print", "hi")])
 async def test_a_script_gets_one_clear_error(world: World, args: tuple[str, ...]):
     async with terminal(world, *args) as there:
-        shown = await there.wait_for("no OpenRouter API key")
-        assert "claude-or login" in shown
+        await there.wait_for("no OpenRouter API key")
+        shown = await there.wait_for("claude-or login")
         assert "Which?" not in shown
         assert await there.exit_code() == 77
 
