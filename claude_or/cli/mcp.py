@@ -202,18 +202,33 @@ def try_server(name: str, place: Place) -> CommandResult:
 def warm(names: tuple[str, ...], place: Place) -> CommandResult:
     """Start each server once with all the time it needs, so that what it is made of is downloaded."""
     chosen = [_named(name, place) for name in names] or list(place.survey().effective().values())
-    launches = [
-        (_patient(server.launch), server) for server, group in chosen if server.launch is not None and group.trusted
-    ]
+    launches = [(_patient(server.launch), server) for server, group in chosen if server.launch and group.trusted]
 
     async def all_of_them() -> list[Probed]:
         return [await _probed(launch, server) for launch, server in launches]  # one after the other: they share caches
 
     done = asyncio.run(all_of_them())
-    findings = tuple(finding_of(one) for one in done)
+    findings = (
+        *(finding_of(one) for one in done),
+        *(_not_warmed(server, group) for server, group in chosen if not _warms(server, group)),
+    )
     data = [{"works": one.works, **asdict(one)} for one in done]
     summary = counted(findings) if findings else "There is nothing to warm up."
     return CommandResult("mcp warm", data, (), findings, summary, exit_code_of(findings))
+
+
+def _warms(server: Resolved, group: Group) -> bool:
+    return group.trusted and server.launch is not None
+
+
+def _not_warmed(server: Resolved, group: Group) -> Finding:
+    """Why a server was left out."""
+    check = f"mcp {server.name}"
+    if not group.trusted:
+        return Finding("note", check, f"left out: {group.source.shown} is not approved", fix="`claude-or mcp trust`")
+    if server.problem:
+        return Finding("error", check, server.problem)
+    return Finding("note", check, "left out: claude itself connects to it")
 
 
 def _patient(launch: McpLaunch) -> McpLaunch:

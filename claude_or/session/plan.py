@@ -87,8 +87,12 @@ def launch_plan(
     *,
     printing: bool = False,
     with_servers: bool = True,
+    may_ask: bool = True,
 ) -> LaunchPlan:
-    """The plan of this launch; `printing` is print mode, `with_servers` whether MCP servers are looked for. Raises `ClaudeOrError` for a mistake in the configuration."""
+    """The plan of this launch. Raises `ClaudeOrError` for a mistake in the configuration.
+
+    `printing` is print mode, `with_servers` whether MCP servers are looked for, `may_ask` whether the user may be asked about them.
+    """
     key = (
         FORMAT,
         __version__,
@@ -102,13 +106,13 @@ def launch_plan(
     if found is not None:
         plan = LaunchPlan(found)
         if plan.mcp is None and with_servers:
-            plan.mcp = _servers(environ, cwd, ours)[0]
+            plan.mcp = _servers(environ, cwd, ours, may_ask)[0]
         return plan
     plan, files = _computed(environ, cwd, ours, cache_folder, printing=printing)
     if not with_servers:
         _write(path, key, plan.plain(), files, [])
         return plan
-    mcp, setup = _servers(environ, cwd, ours)
+    mcp, setup = _servers(environ, cwd, ours, may_ask)
     files += [(place, *seen(place)) for place in setup.files]
     # A secret never goes to the disk; such a launch costs the reading of its files each time.
     storable = setup.lasting and not setup.secrets and not any(launch.secrets for launch in setup.launches)
@@ -118,13 +122,15 @@ def launch_plan(
     return plan
 
 
-def _servers(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str]) -> tuple[dict[str, Any], McpSetup]:
+def _servers(
+    environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], may_ask: bool
+) -> tuple[dict[str, Any], McpSetup]:
     """The MCP servers, in plain form and as they were found."""
     from claude_or.mcp.launch import setup_to_plain
     from claude_or.mcp.setup import find_setup
     from claude_or.session.approval import asking
 
-    setup = find_setup(environ, cwd, ours, asking())
+    setup = find_setup(environ, cwd, ours, asking() if may_ask else None)
     return setup_to_plain(setup), setup
 
 

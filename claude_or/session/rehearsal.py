@@ -29,10 +29,12 @@ def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
     from claude_or.config.folders import cache_folder
 
     ours = {name: value for name, value in arguments.ours.items() if name != "--dry-run"}
-    plan = launch_plan(environ, os.getcwd(), ours, cache_folder(environ), printing=prints(arguments.theirs))
+    plan = launch_plan(
+        environ, os.getcwd(), ours, cache_folder(environ), printing=prints(arguments.theirs), may_ask=False
+    )
     settings = from_plain(plan.settings)
     servers = _servers(plan)
-    configs = [SHOWN_CONFIG] if servers else []
+    configs = [SHOWN_CONFIG] if any(not line.startswith("#") for line in servers) else []
     theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model_argument(settings), mcp_configs=configs)
     lines = [
         "# claude",
@@ -73,7 +75,8 @@ def _servers(plan: LaunchPlan) -> list[str]:
         for secret in launch["secrets"]:
             said = said.replace(secret, "(hidden)")
         lines.append(f"{launch['name']}: {said} (in {launch['cwd']}; sees {', '.join(sorted(launch['env']))})")
-    return lines + [f"{name}: left to claude, {entry.get('type')}" for name, entry in plan.mcp["passed"].items()]
+    lines += [f"{name}: left to claude, {entry.get('type')}" for name, entry in plan.mcp["passed"].items()]
+    return lines + [f"# {warning}" for warning in plan.mcp["warnings"]]
 
 
 def _key(environ: dict[str, str], plan: LaunchPlan) -> str:

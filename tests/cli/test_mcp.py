@@ -105,7 +105,9 @@ def test_what_is_not_approved_is_not_even_tried(place: work.Place, tmp_path: Pat
     foreign(place, "--tell", str(tmp_path / "told"))
     with pytest.raises(ClaudeOrError, match="not approved"):
         work.try_server("theirs", place)
-    assert work.warm((), place).data == []
+    warmed = work.warm((), place)
+    assert warmed.data == []
+    assert [(finding.check, finding.text.split(":")[0]) for finding in warmed.findings] == [("mcp theirs", "left out")]
     assert not (tmp_path / "told").exists()
 
 

@@ -194,7 +194,17 @@ async def test_on_a_terminal_a_projects_servers_are_asked_about_once_and_after_e
             assert await terminal.exit_code() == 0
         return mark.exists()
 
+    async def rehearsed() -> str:
+        environ = world.environ(PYTHONPATH=str(ROOT), TERM="xterm")
+        argv = [sys.executable, "-m", "claude_or.cli.main", "--dry-run"]
+        async with Terminal(argv, env=environ, cwd=world.project) as terminal:
+            assert await terminal.exit_code() == 0
+            return terminal.screen().replace("\n", "")
+
     project("one")
+    shown = await rehearsed()  # asks nothing, and says what would be left out
+    assert "[y/N]" not in shown
+    assert "claude-or mcp trust" in shown
     assert not await ran("n")
     assert await ran("y")
     assert await ran(None)
