@@ -21,7 +21,7 @@ from claude_or.log import get_log
 from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed
 from claude_or.translate.search_calls import offered_search, with_function
 from claude_or.translate.search_weave import SearchCall, SearchWeave
-from claude_or.translate.web_search import Search, SearchFailed, WebTool, error_block, result_block
+from claude_or.translate.web_search import CALL_ID, Search, SearchFailed, WebTool, error_block, result_block
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.wire.anthropic import BadRequest, Failure
 from claude_or.wire.events import CUT, error_frame
@@ -64,7 +64,7 @@ class WebSearch:
                 yield burst
 
     async def _searching(self, ask: Ask, tool: WebTool, search: Search) -> AsyncGenerator[Burst, None]:
-        weave = SearchWeave(tool.name, partial(self.new_id, "srvtoolu"))
+        weave = SearchWeave(tool.name, partial(self.new_id, CALL_ID))
         most = min(tool.max_uses or MOST_SEARCHES, MOST_SEARCHES)
         used, exceeded = 0, False
         content: list[dict[str, Any]] = []

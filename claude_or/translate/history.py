@@ -2,7 +2,8 @@
 
 Thinking is signed by whoever thought it, and a host refuses what it did not sign: what our own chat path sealed, what came without a
 signature, and the copy of its reasoning that OpenRouter's endpoint appends. Models that do not speak the API themselves get
-their sealed reasoning back as that endpoint writes it, and references to tools as text.
+their sealed reasoning back as that endpoint writes it, and references to tools as text. Searches that
+were not this host's own, whose results it could not decrypt, become text for every model.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from claude_or.translate.losses import Losses
 from claude_or.translate.media import NO_VISION
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.reasoning import PREFIX, open_signature
+from claude_or.translate.server_blocks import server_text
+from claude_or.translate.web_search import is_ours
 
 HOST_PREFIX: Final = "openrouter.reasoning:"
 """How the data of the `redacted_thinking` block begins in which OpenRouter's endpoint tells a reasoning detail once more."""
+
+SEARCH_BLOCKS: Final = frozenset({"server_tool_use", "web_search_tool_result"})
 
 THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
@@ -87,6 +92,9 @@ class History:
         kind = block["type"]
         if kind in THOUGHTS:
             return self._thought(block, place)
+        if kind in SEARCH_BLOCKS and is_ours(block):
+            self._losses.add("server_tool", place, "told as text, since the host did not make it")
+            return [_text(server_text(block))]
         if self._profile.own_blocks:
             return None
         if kind == "tool_result":

@@ -18,8 +18,9 @@ from claude_or.translate.web_search import result_events
 from claude_or.wire.events import BlockStart, MessageStop, ServerToolUseBlock, encode, fold, frame_of
 from claude_or.wire.sse import Frame
 
-_PLAIN: Final = frozenset({"thinking", "redacted_thinking"})
-"""Blocks that may stand between a search and its result: they belong to the call."""
+_PLAIN: Final = frozenset({"text", "thinking", "redacted_thinking"})
+"""Blocks that may stand between a search and its result: they belong to the turn of the call, and behind the result they
+would be the beginning of the next answer."""
 
 
 class SearchCall(msgspec.Struct):

@@ -1,7 +1,8 @@
 """Blocks of tools that ran on a server, in a conversation that began elsewhere: told as short text.
 
 A session may start on a host that searches and fetches by itself and go on here. What its tools were asked and what they found
-still matters; their encrypted parts mean nothing to another host and are left out.
+still matters; their encrypted parts mean nothing to another host and are left out, but for
+those that were sealed here (`web_search.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+
+from claude_or.translate.web_search import unsealed
 
 _MOST: Final = 20_000
 """Characters kept of one result: enough for a page, not for a site."""
@@ -51,7 +54,7 @@ def _text(content: Any) -> str:
         return f"failed: {code}"
     if url := content.get("url"):
         title = content.get("title") or ""
-        inner = _text(content.get("content"))
+        inner = _text(content.get("content")) or unsealed(content.get("encrypted_content"))
         return "\n".join(part for part in (f"{title} {url}".strip(), inner) if part)
     if name := content.get("tool_name"):
         return str(name)

@@ -26,6 +26,9 @@ SEARCH: Final = "web_search_"
 FETCH: Final = "web_fetch_"
 """How the types begin; the date of the version follows."""
 
+CALL_ID: Final = "srvtoolu_co"
+"""How the ids of searches begin that were made or told here: no host that encrypts its results knows them."""
+
 SearchFailure = Literal[
     "too_many_requests", "invalid_tool_input", "max_uses_exceeded", "query_too_long", "unavailable", "request_too_large"
 ]
@@ -201,6 +204,11 @@ def unsealed(content: Any) -> str:
         return base64.b64decode(content.removeprefix(_SEAL), validate=True).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
         return ""
+
+
+def is_ours(block: dict[str, Any]) -> bool:
+    """Whether this is the call or the result of a search that was told here."""
+    return str(block.get("tool_use_id") or block.get("id")).startswith(CALL_ID)
 
 
 def call_events(index: int, call_id: str, name: str, query: str) -> list[Event]:

@@ -28,6 +28,7 @@ from claude_or.translate.reasoning import ReasoningCarry
 from claude_or.translate.request import ChatOrder, to_chat
 from claude_or.translate.stream import StreamFacts, StreamTranslator
 from claude_or.translate.tokens import Weigh, as_estimated
+from claude_or.translate.web_search import CALL_ID
 from claude_or.upstream.chunks import ChunkReader
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.openrouter import OpenRouter, error_body
@@ -138,7 +139,7 @@ class ChatReplier:
             stop_sequences=order.stop_sequences,
             cut_at=order.cut_at,
             context_window=self.profile.context,
-            search=HostSearch(order.search, partial(self.new_id, "srvtoolu")) if order.search else None,
+            search=HostSearch(order.search, partial(self.new_id, CALL_ID)) if order.search else None,
         )
 
     async def _read(

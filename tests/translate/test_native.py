@@ -13,6 +13,7 @@ from claude_or.translate.history import host_data, host_detail
 from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.translate.reasoning import pack
+from claude_or.translate.web_search import CALL_ID, Hit, result_block
 from claude_or.wire.anthropic import BadRequest, decode_request
 
 CLAUDE = profile_for("anthropic/claude-test", None)
@@ -367,3 +368,14 @@ def test_a_history_too_deep_is_refused_and_not_a_crash() -> None:
 def test_edits_of_thinking_alone_go_as_a_whole_for_a_model_that_takes_no_thinking() -> None:
     body = sent(GEMINI, thinking={"type": "adaptive"}, context_management={"edits": [CLEARING]})
     assert "context_management" not in body
+
+
+def test_a_search_that_was_told_here_is_text_for_a_host_that_could_not_decrypt_it() -> None:
+    given = {"type": "server_tool_use", "id": f"{CALL_ID}_1", "name": "web_search", "input": {"query": "zebras"}}
+    found = result_block(f"{CALL_ID}_1", [Hit(url="https://z.org", title="Zebras", text="They have stripes.")])
+    own = {"type": "server_tool_use", "id": "srvtoolu_01", "name": "web_search", "input": {}}
+    messages = [HELLO, {"role": "assistant", "content": [given, found, own]}, HELLO]
+    content = sent(messages=messages)["messages"][1]["content"]
+    assert [block["type"] for block in content] == ["text", "text", "server_tool_use"]
+    assert content[0]["text"] == '[web_search {"query":"zebras"}]'
+    assert content[1]["text"] == "[web search result]\nZebras https://z.org\nThey have stripes."
