@@ -25,7 +25,7 @@ from claude_or.translate.web_search import is_ours
 HOST_PREFIX: Final = "openrouter.reasoning:"
 """How the data of the `redacted_thinking` block begins in which OpenRouter's endpoint tells a reasoning detail once more."""
 
-SEARCH_BLOCKS: Final = frozenset({"server_tool_use", "web_search_tool_result"})
+WEB_BLOCKS: Final = frozenset({"server_tool_use", "web_search_tool_result", "web_fetch_tool_result"})
 
 THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
@@ -92,7 +92,7 @@ class History:
         kind = block["type"]
         if kind in THOUGHTS:
             return self._thought(block, place)
-        if kind in SEARCH_BLOCKS and is_ours(block):
+        if kind in WEB_BLOCKS and is_ours(block):
             self._losses.add("server_tool", place, "told as text, since the host did not make it")
             return [_text(server_text(block))]
         if self._profile.own_blocks:

@@ -15,32 +15,26 @@ import msgspec
 
 from claude_or.translate.sidelines import Link
 from claude_or.translate.web_search import (
+    SERVER_CALL,
     Hit,
     call_events,
     is_web_tool,
     query_of,
     result_block,
     result_events,
+    shifted,
     web_tool,
 )
 from claude_or.wire.anthropic import MessagesRequest
 from claude_or.wire.events import (
     BlockStart,
-    BlockStop,
     Event,
-    InputJsonDelta,
     MessageDelta,
     MessageStart,
     RedactedThinkingBlock,
-    SignatureDelta,
     StreamError,
-    TextDelta,
     ThinkingBlock,
-    ThinkingDelta,
 )
-
-_CALLED = "reasoning.server_tool_call"
-"""How OpenRouter tells, where it does, which tool of its own was called with what."""
 
 
 class SearchAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +74,7 @@ class HostSearch:
     def note(self, details: Sequence[dict[str, Any]]) -> None:
         """Look for the query among what the host tells of its work."""
         for entry in details:
-            if entry.get("type") != _CALLED or "web_search" not in str(entry.get("tool_name")):
+            if entry.get("type") != SERVER_CALL or "web_search" not in str(entry.get("tool_name")):
                 continue
             try:
                 given = msgspec.json.decode(str(entry.get("arguments")))
@@ -119,7 +113,7 @@ class HostSearch:
         if self._holding:
             self._held.append(event)
             return []
-        return [*self._opening(), *search, self._shifted(event)]
+        return [*self._opening(), *search, shifted(event, self._shift)]
 
     def _end(self, ending: MessageDelta, links: Sequence[Link]) -> list[Event]:
         searches = max(ending.usage.web_search_requests, 1 if links else 0)
@@ -130,7 +124,7 @@ class HostSearch:
         return [
             *self._opening(),
             *search,
-            *(self._shifted(event) for event in held),
+            *(shifted(event, self._shift) for event in held),
             msgspec.structs.replace(ending, usage=usage),
         ]
 
@@ -147,13 +141,6 @@ class HostSearch:
         call_id = self._new_id()
         hits = [Hit(url=link.url, title=link.title, text=link.content) for link in links]
         return [
-            *call_events(index, call_id, self._asked.name, self._query or self._asked.query),
+            *call_events(index, call_id, self._asked.name, {"query": self._query or self._asked.query}),
             *result_events(index + 1, result_block(call_id, hits)),
         ]
-
-    def _shifted(self, event: Event) -> Event:
-        match event:
-            case BlockStart() | BlockStop() | TextDelta() | ThinkingDelta() | SignatureDelta() | InputJsonDelta():
-                return msgspec.structs.replace(event, index=event.index + self._shift) if self._shift else event
-            case _:
-                return event

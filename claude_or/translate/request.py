@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from claude_or.translate.content import Conversation
+from claude_or.translate.host_fetch import fetch_asked
 from claude_or.translate.host_search import SearchAsked, search_asked
 from claude_or.translate.losses import Losses
 from claude_or.translate.names import ToolNames
@@ -46,6 +47,8 @@ class ChatOrder(msgspec.Struct, frozen=True, kw_only=True):
     warm_only: bool = False
     search: SearchAsked | None = None
     """The search that the host may run by itself; its answer has to tell of it."""
+    fetch: str = ""
+    """The name of the fetch that the host may run by itself."""
 
 
 _REFUSED: Final = {
@@ -160,6 +163,7 @@ def _to_chat(
         cut_at=cut_at,
         warm_only=request.max_tokens == 0,
         search=search_asked(request),
+        fetch=fetch_asked(request),
     )
 
 

@@ -60,6 +60,7 @@ import msgspec
 from claude_or.translate.blocks import BlockWriter, start_of
 from claude_or.translate.calls import Call, CallBook
 from claude_or.translate.ending import EMPTY, MALFORMED_CALL, NAMELESS_CALL, Ending
+from claude_or.translate.host_fetch import HostFetch
 from claude_or.translate.host_search import HostSearch
 from claude_or.translate.line import Line
 from claude_or.translate.reasoning import ReasoningCarry
@@ -98,7 +99,7 @@ class StreamTranslator:
     `name_out` and `id_out` turn the host's tool names and call ids into the client's; `is_tool` knows whole tool names as the
     host has them. `new_id` makes a tool-call id where the host gave none or one twice. `failure_in_stream` classifies an
     error object. `stop_sequences` are those of the request; `cut_at` those the host was not told of, at which the text is
-    cut here. `context_window` is in tokens. `search` tells of the host's own search where one was offered.
+    cut here. `context_window` is in tokens. `search` and `fetch` tell of the host's own search and fetches where they were offered.
     """
 
     def __init__(
@@ -118,12 +119,14 @@ class StreamTranslator:
         cut_at: tuple[str, ...] = (),
         context_window: int | None = None,
         search: HostSearch | None = None,
+        fetch: HostFetch | None = None,
     ) -> None:
         self.failure: Failure | None = None
         self.losses: list[str] = []
         self.report = StreamFacts()
         self.citations = Citations()
         self._search = search
+        self._fetch = fetch
         self._writer = BlockWriter(start_of(message_id, model, input_estimate), carry, show_thinking=show_thinking)
         self._carry = carry
         self._book = CallBook(is_tool)
@@ -205,6 +208,8 @@ class StreamTranslator:
 
     def _take(self) -> list[Event]:
         events = self._writer.take()
+        if self._fetch is not None:
+            events = self._fetch.weave(events)
         return events if self._search is None else self._search.weave(events, self.citations.found)
 
     # -- what a chunk brings ----------------------------------------------------------------------
@@ -252,8 +257,9 @@ class StreamTranslator:
     def _take_reasoning(self, delta: Delta) -> None:
         """Details and plain text tell the same; the details win, and what is read twice is shown once."""
         details = delta.reasoning_details
-        if details is not None and self._search is not None:
-            self._search.note(details)
+        if details:
+            # An array that was only ever empty means something else to the carry.
+            details = self._told_apart(details) or None
         text = self._carry.add(details) if details is not None else ""
         plain = not text
         if plain:
@@ -269,6 +275,12 @@ class StreamTranslator:
         self._read_plain = plain
         self._text_ends()
         self._line.think(text, plain=plain)
+
+    def _told_apart(self, details: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The details that are reasoning, once what the host tells of its own tools is noted."""
+        if self._search is not None:
+            self._search.note(details)
+        return details if self._fetch is None else self._fetch.note(details)
 
     def _text(self, text: str) -> None:
         self._line.text(text if self._cut is None else self._cut.feed(text))

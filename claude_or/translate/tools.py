@@ -155,6 +155,8 @@ def _check(tool: dict[str, Any], place: str, profile: ModelProfile, losses: Loss
         wanted = web_tool(tool, place)
         if not profile.openrouter:
             raise BadRequest(_NO_WEB[wanted.kind], place)
+        if tool.get("citations"):
+            losses.add("citations", f"{place}.citations", "no citations come back")
     elif type_ != "custom" and written_out({**tool, "type": type_}) is None:
         raise BadRequest(f"the tool type {type_!r} is not known here", f"{place}.type")
 

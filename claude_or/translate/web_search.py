@@ -20,7 +20,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from claude_or.wire.anthropic import BadRequest
-from claude_or.wire.events import BlockStart, BlockStop, Event, InputJsonDelta, RawBlock, ServerToolUseBlock
+from claude_or.wire.events import (
+    BlockStart,
+    BlockStop,
+    Event,
+    InputJsonDelta,
+    RawBlock,
+    ServerToolUseBlock,
+    SignatureDelta,
+    TextDelta,
+    ThinkingDelta,
+)
 
 SEARCH: Final = "web_search_"
 FETCH: Final = "web_fetch_"
@@ -28,6 +38,9 @@ FETCH: Final = "web_fetch_"
 
 CALL_ID: Final = "srvtoolu_co"
 """How the ids of searches begin that were made or told here: no host that encrypts its results knows them."""
+
+SERVER_CALL: Final = "reasoning.server_tool_call"
+"""How OpenRouter tells, where it does, which tool of its own was called with what: the type of an entry among the reasoning details."""
 
 SearchFailure = Literal[
     "too_many_requests", "invalid_tool_input", "max_uses_exceeded", "query_too_long", "unavailable", "request_too_large"
@@ -211,12 +224,21 @@ def is_ours(block: dict[str, Any]) -> bool:
     return str(block.get("tool_use_id") or block.get("id")).startswith(CALL_ID)
 
 
-def call_events(index: int, call_id: str, name: str, query: str) -> list[Event]:
+def call_events(index: int, call_id: str, name: str, given: dict[str, str]) -> list[Event]:
     """The events of a call's whole block."""
-    given = msgspec.json.encode({"query": query}).decode()
-    return [BlockStart(index, ServerToolUseBlock(call_id, name)), InputJsonDelta(index, given), BlockStop(index)]
+    written = msgspec.json.encode(given).decode()
+    return [BlockStart(index, ServerToolUseBlock(call_id, name)), InputJsonDelta(index, written), BlockStop(index)]
 
 
 def result_events(index: int, block: dict[str, Any]) -> list[Event]:
     """The events of a result's block, which has no deltas."""
     return [BlockStart(index, RawBlock(block)), BlockStop(index)]
+
+
+def shifted(event: Event, by: int) -> Event:
+    """The event with its block `by` places further on."""
+    match event:
+        case BlockStart() | BlockStop() | TextDelta() | ThinkingDelta() | SignatureDelta() | InputJsonDelta() if by:
+            return msgspec.structs.replace(event, index=event.index + by)
+        case _:
+            return event

@@ -22,6 +22,7 @@ from claude_or.config.schema import Limits
 from claude_or.log import get_log
 from claude_or.routing.ask import Ask, Burst, ReplyFailed, Report, Route
 from claude_or.translate.failure import failure_in_stream, failure_of
+from claude_or.translate.host_fetch import HostFetch
 from claude_or.translate.host_search import HostSearch
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.reasoning import ReasoningCarry
@@ -140,6 +141,7 @@ class ChatReplier:
             cut_at=order.cut_at,
             context_window=self.profile.context,
             search=HostSearch(order.search, partial(self.new_id, CALL_ID)) if order.search else None,
+            fetch=HostFetch(order.fetch, partial(self.new_id, CALL_ID)) if order.fetch else None,
         )
 
     async def _read(

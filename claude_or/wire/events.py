@@ -39,6 +39,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cache_creation_input_tokens: int = 0
     thinking_tokens: int = 0
     web_search_requests: int = 0
+    web_fetch_requests: int = 0
     cost: Decimal | None = None
 
 
@@ -280,8 +281,9 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     }
     if usage.thinking_tokens:
         body["output_tokens_details"] = {"thinking_tokens": usage.thinking_tokens}
-    if usage.web_search_requests:
-        body["server_tool_use"] = {"web_search_requests": usage.web_search_requests, "web_fetch_requests": 0}
+    if usage.web_search_requests or usage.web_fetch_requests:
+        searches, fetches = usage.web_search_requests, usage.web_fetch_requests
+        body["server_tool_use"] = {"web_search_requests": searches, "web_fetch_requests": fetches}
     if usage.cost is not None:
         body["cost"] = usage.cost
     return body

@@ -99,6 +99,7 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
         cache_creation_input_tokens=_count(usage, "cache_creation_input_tokens"),
         thinking_tokens=_count(details, "thinking_tokens"),
         web_search_requests=_count(tools, "web_search_requests"),
+        web_fetch_requests=_count(tools, "web_fetch_requests"),
         cost=bill if bill is not None and bill.is_finite() else None,
     )
 

@@ -68,6 +68,7 @@ class ServerToolUse(msgspec.Struct, frozen=True, gc=False):
     """How often the host ran tools of its own."""
 
     web_search_requests: int | None = None
+    web_fetch_requests: int | None = None
 
 
 class ChunkUsage(msgspec.Struct, frozen=True, gc=False):
@@ -164,14 +165,15 @@ def usage_from(usage: ChunkUsage) -> Usage:
     read = prompt.cached_tokens or usage.cached_tokens or usage.prompt_cache_hit_tokens or 0
     written = prompt.cache_write_tokens or 0
     cost = bill_of(usage)
-    searches = usage.server_tool_use_details or usage.server_tool_use or ServerToolUse()
+    tools = usage.server_tool_use_details or usage.server_tool_use or ServerToolUse()
     return Usage(
         input_tokens=max((usage.prompt_tokens or usage.input_tokens or 0) - max(read, 0) - max(written, 0), 0),
         output_tokens=max(usage.completion_tokens or usage.output_tokens or 0, 0),
         cache_read_input_tokens=max(read, 0),
         cache_creation_input_tokens=max(written, 0),
         thinking_tokens=max(completion.reasoning_tokens or 0, 0),
-        web_search_requests=max(searches.web_search_requests or 0, 0),
+        web_search_requests=max(tools.web_search_requests or 0, 0),
+        web_fetch_requests=max(tools.web_fetch_requests or 0, 0),
         cost=cost if cost is not None and cost.is_finite() else None,
     )
 
