@@ -15,6 +15,7 @@ import msgspec
 from claude_or.cli.result import Column, CommandResult, Finding, Table, exit_code_of
 from claude_or.config.folders import cache_folder
 from claude_or.config.load import Overrides, load
+from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.proxy.messages import session_in
@@ -22,6 +23,7 @@ from claude_or.reply.assemble import profile_of, search_source
 from claude_or.routing.ask import Ask, Plan, Route
 from claude_or.routing.paths import PathChoice, choose_path
 from claude_or.routing.plan import plan_for
+from claude_or.translate.host_fetch import fetch_asked
 from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
@@ -63,38 +65,52 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
         text = f"no list of models is kept: what this one can do is a guess{day}"
         findings.append(Finding("warn", "listing", text, "", "`claude-or models` fetches one."))
     route = plan.routes[0]
-    ask, searches = _with_search(ask, route, loaded.settings)
+    ask, web, lost = _with_web(ask, route, loaded.settings)
     chosen = choose_path(route.slug, route.provider, loaded.settings)
     try:
         order = _order(ask, route, profile_of(route, catalog, loaded.settings))
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with 400: {refused}"))
         order = None
-    findings += _losses(order)
+    findings += _losses(order, lost)
     return CommandResult(
         "explain",
-        data=_data(plan, order, chosen) | ({"web_search": searches} if searches else {}),
-        tables=(_route_table(plan, route, order, chosen, searches),),
+        data=_data(plan, order, chosen) | web,
+        tables=(_route_table(plan, route, order, chosen, web),),
         findings=tuple(findings),
         summary=_pretty(order) if order else "",
         exit_code=exit_code_of(tuple(findings)),
     )
 
 
-def _with_search(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, str]:
-    """The ask as it goes on when we search ourselves, and who searches; nothing where no search is offered."""
+def _with_web(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, dict[str, str], list[Finding]]:
+    """The ask as it goes on when we search ourselves, who searches (`web_search`) and fetches (`web_fetch`) where that is offered,
+    and what is lost by it."""
     try:
-        tool = offered_search(ask.request)
+        search, fetch = offered_search(ask.request), fetch_asked(ask.request)
     except BadRequest:
-        return ask, ""  # it is refused, and that is said where the order is made
-    if tool is None:
-        return ask, ""
+        return ask, {}, []  # it is refused, and that is said where the order is made
+    web = {"web_search": _by_host("search", route)} if search else {}
+    if fetch:
+        web["web_fetch"] = _by_host("fetch", route)
     source = search_source(route, settings)
-    if not source:
-        return ask, f"the host, {route.provider}"
+    if not search or not source:
+        return ask, web, []
     if source == "off":
-        return ask, "off: the request is refused"
-    return msgspec.structs.replace(ask, request=with_function(ask.request, tool)), source
+        return ask, {**web, "web_search": "off: the request is refused"}, []
+    web["web_search"] = f"{source}, by a function of ours: each step is one more call of the model"
+    lost: list[Finding] = []
+    if search.location.keys() - {"type", "country"}:
+        lost.append(Finding("note", "loss", "user_location: a source is told the country at most", "tools"))
+    return msgspec.structs.replace(ask, request=with_function(ask.request, search)), web, lost
+
+
+def _by_host(what: str, route: Route) -> str:
+    if route.path == "native":
+        return f"the host, {route.provider}, by its own tool"
+    if route.provider == DEFAULT_HOST:
+        return f"the host, {route.provider}, by openrouter:web_{what}"
+    return f"nobody: {route.provider} has no tool for it"
 
 
 def _order(ask: Ask, route: Route, profile: ModelProfile) -> ChatOrder | NativeOrder:
@@ -135,12 +151,13 @@ def _body_in(raw: bytes) -> bytes:
         return raw  # the decoder of requests says what is wrong with it
 
 
-def _losses(order: ChatOrder | NativeOrder | None) -> list[Finding]:
+def _losses(order: ChatOrder | NativeOrder | None, lost: list[Finding]) -> list[Finding]:
+    """What the request loses on its way; `lost` is known from before."""
     if order is None:
         return []
-    if not len(order.losses):
+    if not len(order.losses) and not lost:
         return [Finding("ok", "losses", "none: everything is carried")]
-    return [
+    return lost + [
         Finding("note", "loss", f"{loss.kind}: {loss.detail}", f"{loss.where}{_times(loss.count)}")
         for loss in order.losses
     ]
@@ -172,7 +189,7 @@ def _data(plan: Plan, order: ChatOrder | NativeOrder | None, chosen: PathChoice)
 
 
 def _route_table(
-    plan: Plan, route: Route, order: ChatOrder | NativeOrder | None, chosen: PathChoice, searches: str
+    plan: Plan, route: Route, order: ChatOrder | NativeOrder | None, chosen: PathChoice, web: Mapping[str, str]
 ) -> Table:
     rows = [
         ("asked for", plan.asked),
@@ -182,8 +199,7 @@ def _route_table(
         ("host", route.provider),
         ("path", f"{route.path}: {chosen.reason}"),
     ]
-    if searches:
-        rows.append(("web search", searches))
+    rows += [(name.replace("_", " "), who) for name, who in web.items()]
     if route.preferences:
         rows.append(("providers", msgspec.json.encode(route.preferences).decode()))
     rows += [

@@ -140,10 +140,35 @@ def test_the_command_reads_standard_input_and_prints_json(
 def test_it_says_who_searches_the_web(ask: Any, environ: dict[str, str], tmp_path: Path) -> None:
     tool = {"type": "web_search_20250305", "name": "web_search"}
     by_host = ask({**REQUEST, "tools": [tool]}, big="z-ai/glm-5.3")
-    assert by_host.data["web_search"] == "the host, openrouter"
+    assert by_host.data["web_search"] == "the host, openrouter, by openrouter:web_search"
     assert by_host.data["upstream"]["tools"] == [{"type": "openrouter:web_search"}]
     config = tmp_path / "search.yaml"
     config.write_text("web_search: {source: brave}\n")
     by_us = ask({**REQUEST, "tools": [tool]}, big="z-ai/glm-5.3", config=str(config))
-    assert by_us.data["web_search"] == "brave"
+    assert by_us.data["web_search"].startswith("brave, by a function of ours")
     assert by_us.data["upstream"]["tools"][0]["function"]["name"] == "web_search"
+    assert ("web search", by_us.data["web_search"]) in by_us.tables[0].rows
+    place = {"type": "approximate", "country": "BE", "city": "Ghent"}
+    placed = ask({**REQUEST, "tools": [{**tool, "user_location": place}]}, big="z-ai/glm-5.3", config=str(config))
+    assert [found.text for found in placed.findings if "user_location" in found.text]
+    config.write_text("web_search: {source: off}\n")
+    off = ask({**REQUEST, "tools": [tool]}, big="z-ai/glm-5.3", config=str(config))
+    assert off.data["web_search"] == "off: the request is refused"
+
+
+FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
+
+
+def test_it_says_who_fetches_pages(ask: Any, tmp_path: Path) -> None:
+    by_host = ask({**REQUEST, "tools": [FETCH]}, big="z-ai/glm-5.3")
+    assert by_host.data["web_fetch"] == "the host, openrouter, by openrouter:web_fetch"
+    cited = ask({**REQUEST, "tools": [{**FETCH, "citations": {"enabled": True}}]}, big="z-ai/glm-5.3")
+    assert [found.text for found in cited.findings if found.text.startswith("citations")]
+    native = ask({**REQUEST, "tools": [FETCH]}, big="anthropic/claude-sonnet-5")
+    assert native.data["web_fetch"] == "the host, openrouter, by its own tool"
+    config = tmp_path / "elsewhere.yaml"
+    config.write_text("providers: {ollama: {base_url: 'http://127.0.0.1:9/v1'}}\n")
+    refused = ask({**REQUEST, "tools": [FETCH]}, big="ollama:tiny", config=str(config))
+    assert refused.data["web_fetch"] == "nobody: ollama has no tool for it"
+    assert "does not fetch pages" in refused.findings[-1].text
+    assert refused.exit_code != 0
