@@ -70,7 +70,7 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     try:
         order = _order(ask, route, profile_of(route, catalog, loaded.settings))
     except BadRequest as refused:
-        findings.append(Finding("error", "request", f"refused with 400: {refused}"))
+        findings.append(Finding("error", "request", f"refused with {refused.failure.status}: {refused}"))
         order = None
     findings += _losses(order, lost)
     return CommandResult(

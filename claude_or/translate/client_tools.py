@@ -48,12 +48,17 @@ _EDIT_ARGUMENTS: Final[dict[str, Any]] = {
     "insert_line": {"type": "integer", "description": "For insert: the line after which to insert, 0 for the start."},
 }
 
+_NEW_STR: Final[dict[str, Any]] = {
+    "type": "string",
+    "description": "For str_replace: what to put in its place. For insert: the text.",
+}
+
 _EDITOR_WITH_UNDO: Final = (
-    "View, create and edit text files.",
+    "View, create and edit text files, and undo the last edit of one.",
     _object(
         ["command", "path"],
         command=_one_of("view", "create", "str_replace", "insert", "undo_edit"),
-        **_EDIT_ARGUMENTS,
+        **{**_EDIT_ARGUMENTS, "new_str": _NEW_STR},
     ),
 )
 _EDITOR: Final = (
@@ -66,7 +71,7 @@ _EDITOR: Final = (
     ),
 )
 _MEMORY: Final = (
-    "Keep notes in files below /memories that stay available in later conversations.",
+    "Keep notes in files below /memories for later conversations. View /memories, which lists them, before you begin.",
     _object(
         ["command"],
         command=_one_of("view", "create", "str_replace", "insert", "delete", "rename"),
@@ -76,37 +81,43 @@ _MEMORY: Final = (
         new_path={"type": "string", "description": "For rename: the new path."},
     ),
 )
-_COMPUTER: Final = (
-    "Look at the screen and use mouse and keyboard.",
-    _object(
-        ["action"],
-        action=_one_of(
-            "screenshot",
-            "key",
-            "type",
-            "mouse_move",
-            "left_click",
-            "left_click_drag",
-            "right_click",
-            "middle_click",
-            "double_click",
-            "triple_click",
-            "left_mouse_down",
-            "left_mouse_up",
-            "cursor_position",
-            "scroll",
-            "hold_key",
-            "wait",
-            "zoom",
-        ),
-        coordinate=_POINT,
-        start_coordinate=_POINT,
-        text={"type": "string", "description": "For type: the text; for key and hold_key: the keys, as in ctrl+s."},
-        scroll_direction=_one_of("up", "down", "left", "right"),
-        scroll_amount={"type": "integer"},
-        duration={"type": "number", "description": "For wait and hold_key: seconds."},
-        region={"type": "array", "items": {"type": "integer"}, "description": "For zoom: x0, y0, x1, y1."},
-    ),
+_FIRST_ACTIONS: Final = (
+    "screenshot",
+    "key",
+    "type",
+    "mouse_move",
+    "left_click",
+    "left_click_drag",
+    "right_click",
+    "middle_click",
+    "double_click",
+    "cursor_position",
+)
+_LATER_ACTIONS: Final = ("triple_click", "left_mouse_down", "left_mouse_up", "scroll", "hold_key", "wait")
+_LATER_ARGUMENTS: Final[dict[str, Any]] = {
+    "start_coordinate": {**_POINT, "description": "For left_click_drag: where it begins, as x and y."},
+    "scroll_direction": _one_of("up", "down", "left", "right"),
+    "scroll_amount": {"type": "integer", "description": "For scroll: how many clicks of the wheel."},
+    "duration": {"type": "number", "description": "For wait and hold_key: seconds."},
+}
+_ZOOM: Final[dict[str, Any]] = {
+    "region": {"type": "array", "items": {"type": "integer"}, "description": "For zoom: x0, y0, x1, y1."}
+}
+
+
+def _computer(actions: tuple[str, ...], keys: str, **more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    text = {"type": "string", "description": f"For type: the text. {keys}"}
+    return (
+        "Look at the screen and use mouse and keyboard.",
+        _object(["action"], action=_one_of(*actions), coordinate=_POINT, text=text, **more),
+    )
+
+
+_LATER_KEYS: Final = "For key and hold_key: the keys, as in ctrl+s. For clicks and scroll: a key held meanwhile."
+_COMPUTER_FIRST: Final = _computer(_FIRST_ACTIONS, "For key: the keys, as in ctrl+s.")
+_COMPUTER: Final = _computer((*_FIRST_ACTIONS, *_LATER_ACTIONS), _LATER_KEYS, **_LATER_ARGUMENTS)
+_COMPUTER_WITH_ZOOM: Final = _computer(
+    (*_FIRST_ACTIONS, *_LATER_ACTIONS, "zoom"), _LATER_KEYS, **_LATER_ARGUMENTS, **_ZOOM
 )
 
 _BY_TYPE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -117,7 +128,7 @@ _BY_TYPE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "text_editor_20250429": _EDITOR,
     "text_editor_20250728": _EDITOR,
     "memory_20250818": _MEMORY,
-    "computer_20241022": _COMPUTER,
+    "computer_20241022": _COMPUTER_FIRST,
     "computer_20250124": _COMPUTER,
     "computer_20251124": _COMPUTER,
 }
@@ -128,6 +139,8 @@ def written_out(tool: Mapping[str, Any]) -> dict[str, Any] | None:
     known = _BY_TYPE.get(tool["type"])
     if known is None:
         return None
+    if known is _COMPUTER and tool.get("enable_zoom"):
+        known = _COMPUTER_WITH_ZOOM
     description, schema = known
     width, height = tool.get("display_width_px"), tool.get("display_height_px")
     if isinstance(width, int) and isinstance(height, int):

@@ -198,7 +198,9 @@ def _check_extra(extra: Mapping[str, Any], losses: Losses) -> None:
             losses.add("container", "container", "nothing runs on the server's side")
         elif field == "thread":
             if isinstance(value, dict) and value.get("type") == "continue":
-                raise BadRequest("threads of another server cannot be continued here", "thread")
+                # The SDK's tool runner begins every conversation with a thread; told this, it sends the whole history instead.
+                problem = "no thread is kept on this model; send the whole history"
+                raise BadRequest(problem, "thread", missing="thread_not_found")
             losses.add("thread", "thread", "no thread is kept")
         elif field not in _CARRIED_ELSEWHERE:
             losses.add(field if field in _DROPPED else "unknown_field", field, _DROPPED.get(field, "not known here"))

@@ -65,19 +65,24 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     limit_tokens: int | None = None
     upstream_status: int | None = None
     cause: FailureCause = ""
+    error_code: str = ""
+    """The API's code below `error.details`, by which its SDKs know how to go on."""
 
 
 class BadRequest(Exception):
-    """A request that cannot be understood or carried. `field` is the path of the culprit, empty for the whole body."""
+    """A request that cannot be understood or carried. `field` is the path of the culprit, empty for the whole body; `missing` the
+    API's error code for something that the request names and that is not here."""
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, field: str = "", *, missing: str = "") -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
+        self.missing = missing
 
     @property
     def failure(self) -> Failure:
-        """The 400 that the client is told."""
-        return Failure(kind="invalid_request", status=400, type="invalid_request_error", message=str(self))
+        """The 400 that the client is told, or the 404."""
+        status, type_ = (404, "not_found_error") if self.missing else (400, "invalid_request_error")
+        return Failure(kind="invalid_request", status=status, type=type_, message=str(self), error_code=self.missing)
 
 
 class MessagesRequest(msgspec.Struct, kw_only=True):
@@ -280,11 +285,10 @@ def error_body(failure: Failure, request_id: str) -> bytes:
     """The error envelope of one failure, with the id that also stands in the `request-id` header."""
     # Messages quote hosts and users; a lone surrogate in one must not turn a failure into a crash.
     message = failure.message.encode("utf-8", "replace").decode("utf-8")
-    return msgspec.json.encode({
-        "type": "error",
-        "error": {"type": failure.type, "message": message},
-        "request_id": request_id,
-    })
+    error: dict[str, Any] = {"type": failure.type, "message": message}
+    if failure.error_code:
+        error["details"] = {"error_code": failure.error_code}
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 
 def error_headers(failure: Failure) -> dict[str, str]:

@@ -247,7 +247,10 @@ def test_a_task_budget_is_dropped_and_listed() -> None:
             {"container": {"id": "c", "skills": [{"skill_id": "x"}]}},
             "container.skills: skills are not available on this model",
         ),
-        ({"thread": {"type": "continue", "id": "t"}}, "thread: threads of another server cannot be continued here"),
+        (
+            {"thread": {"type": "continue", "id": "t"}},
+            "thread: no thread is kept on this model; send the whole history",
+        ),
         (
             {"compaction": {"type": "summarize"}},
             "compaction: compaction on the server's side is not available on this model",

@@ -165,7 +165,7 @@ def test_results_of_a_server_s_search_offer_what_they_name() -> None:
         ("memory_20250818", "memory", {"command", "old_path", "new_path"}),
         ("computer_20241022", "computer", {"action", "coordinate"}),
         ("computer_20250124", "computer", {"action", "scroll_direction"}),
-        ("computer_20251124", "computer", {"action", "region"}),
+        ("computer_20251124", "computer", {"action", "start_coordinate"}),
     ],
 )
 def test_tools_known_by_type_alone_are_written_out(type_: str, name: str, arguments: set[str]) -> None:
