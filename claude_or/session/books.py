@@ -26,6 +26,7 @@ from claude_or.reply.meter import Charge, Tally
 from claude_or.routing.names import written
 from claude_or.store.entries import Entry, Late
 from claude_or.upstream.generation import bill_of
+from claude_or.wire.events import Usage
 
 if TYPE_CHECKING:
     from claude_or.config.schema import Settings
@@ -121,6 +122,7 @@ class Books:
             first_ms=entry.first_ms,
             ms=entry.ms,
             generation=entry.generation,
+            **_of_the_host(charge.report.usage),
         )
         self._write(entry)
         if entry.cost is None and entry.generation and charge.is_billed and entry.host == "openrouter":
@@ -354,3 +356,11 @@ class Books:
         if words not in self.warnings:
             self.warnings.append(words)
             _log.warning("books", reason=words)
+
+
+def _of_the_host(usage: Usage | None) -> dict[str, int]:
+    """How often the host searched and fetched by itself, where it did: its bill holds that as well."""
+    if usage is None:
+        return {}
+    counts = {"searches": usage.web_search_requests, "fetches": usage.web_fetch_requests}
+    return {name: count for name, count in counts.items() if count}

@@ -81,3 +81,30 @@ async def test_the_screen_counts_the_search(lab: Lab) -> None:
         assert "Did 1 search" in shown
         await terminal.type_line("/exit")
         assert await terminal.exit_code() == 0
+
+
+@pytest.mark.slow
+async def test_the_screen_counts_a_search_by_a_source_of_the_user_s_own_on_another_host(lab: Lab) -> None:
+    script = [
+        Say(calls=[("WebSearch", {"query": "zebras"})]),
+        Say(calls=[("web_search", {"query": "zebra stripes"})]),
+        Say("They have stripes."),
+        Say("They have stripes, I read."),
+    ]
+    async with SearchFake() as source, plain_host(script=script) as local:
+        lab.configure(
+            "models: {big: 'ollama:tiny:1b', small: 'ollama:tiny:1b'}\n"
+            f"providers: {{ollama: {{base_url: '{local.base_url}', models: {{'tiny:1b': {{context_window: 150000}}}}}}}}\n"
+            f"web_search: {{source: searxng, url: '{source.origin}'}}\n"
+        )
+        lab.extra |= {"BIG_MODEL": "", "SMALL_MODEL": ""}
+        async with lab.terminal("--allowedTools", "WebSearch") as terminal:
+            await terminal.wait_for(IDLE, timeout=30)
+            await terminal.type_line("what do zebras have?")
+            shown = await terminal.wait_for("They have stripes, I read.", timeout=30)
+            assert "Did 1 search" in shown
+            await terminal.type_line("/exit")
+            assert await terminal.exit_code() == 0
+        last = local.heard[-1].body
+    assert len(source.asked) == 1
+    assert all(url in str(last["messages"]) for url, _, _ in PAGES)

@@ -146,6 +146,13 @@ def test_overrides_start_at_their_prompt_size_and_the_later_one_wins() -> None:
     assert catalog.price("acme/one", cached) == 300
 
 
+def test_searches_of_the_host_have_their_price_where_it_is_listed() -> None:
+    usage = Usage(input_tokens=10, web_search_requests=3)
+    rates = {"prompt": "1", "completion": "2"}
+    assert listing(entry(pricing={**rates, "web_search": "0.01"})).price("acme/one", usage) == Decimal("10.03")
+    assert listing(entry(pricing=rates)).price("acme/one", usage) == 10
+
+
 def test_an_unlisted_model_has_no_price_and_no_window() -> None:
     assert Catalog().price("a/b", Usage()) is None
     assert Catalog().window_of("a/b") is None

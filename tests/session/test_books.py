@@ -14,12 +14,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Settings
+from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Settings, WebSearch
 from claude_or.session.gateway import Gateway
 from claude_or.store.sums import Sum, grouped, total
 from claude_or.store.tables import read_ledger
 from tests.fakes.openrouter import OpenRouterFake
-from tests.fakes.replies import Pause, Reply, Reset, Text, Tokens, error, text
+from tests.fakes.replies import Pause, Reply, Reset, Text, Tokens, error, text, tool_call
+from tests.fakes.searching import SearchFake
 
 KEY = "sk-or-v1-a-key-of-the-tests"
 MODEL = "z-ai/glm-5.3"
@@ -263,3 +264,47 @@ async def test_rows_say_who_asked_for_what_and_who_answered(tmp_path: Path):
     expected = ("/project", "sonnet", "claude-sonnet-4-5", MODEL, served, provider, "openrouter", "chat")
     assert row == (*expected, "answered", "host", 1, 1)
     assert [found.name for found in grouped(connection, "role")] == ["sonnet"]
+
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+
+
+def logged(folder: Path, event: str) -> list[dict[str, Any]]:
+    """The lines of this event in the log."""
+    lines = [json.loads(line) for file in (folder / "logs").glob("*.jsonl") for line in file.read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_each_step_of_a_search_by_an_own_source_is_a_row_of_the_same_request(tmp_path: Path):
+    steps = [
+        Reply([tool_call("web_search", {"query": "zebras"})], usage=Tokens(prompt=3_000, completion=20)),
+        Reply([text("Stripes.")], usage=Tokens(prompt=4_000, completion=30)),
+    ]
+    async with SearchFake() as source, OpenRouterFake(steps, key=KEY) as host:
+        search = WebSearch(source="searxng", url=source.origin)
+        async with opened(host, tmp_path, web_search=search) as door:
+            status, told = await door.post(prompt(tools=[SEARCH]))
+            assert (status, "Stripes." in told) == (200, True)
+            counted = door.gate.tally.total
+        assert counted.cost == ledger(tmp_path).cost == host.invoice() > 0
+    connection = read_ledger(str(tmp_path / "ledger.sqlite"))
+    assert connection is not None
+    rows = connection.execute("SELECT request, outcome, input FROM calls ORDER BY id").fetchall()
+    assert [row[1:] for row in rows] == [("answered", 3_000), ("answered", 4_000)]
+    assert len({row[0] for row in rows}) == 1
+    assert [line["hits"] for line in logged(tmp_path, "web search")] == [2]
+    assert len(logged(tmp_path, "call")) == 2
+    assert "zebras" not in str(logged(tmp_path, "web search"))
+
+
+async def test_what_the_host_s_own_search_costs_is_in_its_bill_and_its_count_in_the_log(tmp_path: Path):
+    answer = Reply([text("Stripes.")], usage=Tokens(prompt=100, completion=5, cost=Decimal("0.0151"), searches=2))
+    async with OpenRouterFake([answer], key=KEY) as host:
+        async with opened(host, tmp_path) as door:
+            status, told = await door.post(prompt(tools=[SEARCH]))
+            assert (status, '"web_search_requests":2' in told) == (200, True)
+            assert door.gate.tally.total.cost == Decimal("0.0151")
+        assert ledger(tmp_path).cost == Decimal("0.0151")
+    (line,) = logged(tmp_path, "call")
+    assert (line["searches"], line["cost"], line["basis"]) == (2, "0.0151", "host")
+    assert "fetches" not in line
