@@ -96,9 +96,12 @@ def _searching(route: Route, inner: Replier, parts: Parts) -> Replier:
 
 
 def search_source(route: Route, settings: Settings) -> str:
-    """Who searches the web for this route in place of its host; empty for the host. On the native path hosts have their own."""
+    """Who searches the web for this route in place of its host; empty for the host. On the native path hosts have their own,
+    but `off` holds for all."""
     source = settings.web_search.source
-    return "" if route.path == "native" or source == OWN_HOST else source
+    if source == OWN_HOST or (route.path == "native" and source != "off"):
+        return ""
+    return source
 
 
 def _metered(route: Route, parts: Parts) -> Replier:

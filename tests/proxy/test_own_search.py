@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import anthropic
@@ -286,6 +287,8 @@ async def test_switched_off_a_search_is_refused_in_clear_words() -> None:
         refused = await door.post(prompt(tools=[SEARCH]))
         assert refused.error == (400, "invalid_request_error")
         assert "web_search.source" in refused.json["error"]["message"]
+        native = await door.post(prompt(model="anthropic/claude-sonnet-5", tools=[SEARCH]))
+        assert native.error == (400, "invalid_request_error")
         assert (await door.post(prompt())).message["content"][0]["text"] == "Hello."
 
 
@@ -298,3 +301,39 @@ async def test_a_search_with_an_own_source_leaves_the_fetch_to_the_host() -> Non
     ):
         await read(door, asking(), tools=[SEARCH, fetch])
     assert [tool["type"] for tool in host.asks[0].body["tools"]] == ["function", "openrouter:web_fetch"]
+
+
+async def test_in_the_sdks_loop_searches_and_tools_of_the_client_take_turns() -> None:
+    cities: list[str] = []
+
+    @anthropic.beta_async_tool
+    async def get_weather(city: str) -> str:
+        """Tells the weather of a city."""
+        cities.append(city)
+        return "rain"
+
+    script = [
+        [looks("zebra"), tool_call("get_weather", {"city": "Ghent"})],
+        [looks("horse")],
+        [tool_call("get_weather", {"city": "Bruges"})],
+        [text("Stripes, coats, and rain.")],
+    ]
+    async with (
+        SearchFake() as source,
+        OpenRouterFake(list(script)) as host,
+        gateway(host, settings=settings(source), environ=ENVIRON) as door,
+        anthropic.AsyncAnthropic(base_url=door.url, auth_token=TOKEN, api_key=None, max_retries=0) as client,
+    ):
+        runner = client.beta.messages.tool_runner(
+            model=MODEL,
+            max_tokens=4000,
+            tools=[get_weather, {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}],
+            messages=[{"role": "user", "content": "zebras, horses, weather?"}],
+        )
+        last = await runner.until_done()
+    assert last.content[-1].model_dump()["text"] == "Stripes, coats, and rain."
+    assert cities == ["Ghent", "Bruges"]
+    assert [asked.fields["q"] for asked in source.asked] == ["zebra", "horse"]
+    assert len(host.asks) == len(script)
+    for earlier, later in itertools.pairwise(ask.messages for ask in host.asks):
+        assert later[: len(earlier)] == earlier
