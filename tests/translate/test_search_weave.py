@@ -10,6 +10,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_or.translate.host_fetch import HostFetch
 from claude_or.translate.host_search import HostSearch, SearchAsked
 from claude_or.translate.search_calls import as_calls
 from claude_or.translate.search_weave import SearchWeave
@@ -155,3 +156,53 @@ def test_a_host_s_own_search_is_told_legally_wherever_its_links_come(
     assert bool(message["usage"].get("server_tool_use")) == bool(searched)
     if alone and found and "text" in rest:
         assert message["content"].index(found[0]) < [block["type"] for block in message["content"]].index("text")
+
+
+def fetch_detail(n: int, *, told: bool) -> dict[str, Any]:
+    """What the host says of a fetch; not `told` while it has no result."""
+    result = {"url": f"https://z.org/{n}", "content": "stripes"}
+    asked = {"type": "reasoning.server_tool_call", "tool_name": "openrouter:web_fetch", "tool_call_id": f"c{n}"}
+    return {**asked, "arguments": f'{{"url":"https://z.org/{n}"}}', "result": result if told else None}
+
+
+@given(
+    st.lists(KINDS, max_size=5),
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 2), st.booleans()), max_size=5),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_host_s_fetches_are_told_legally_and_once_wherever_they_come(
+    kinds: list[str], notes: list[tuple[int, int, bool]], searched: bool, cut: bool
+) -> None:
+    ids = count()
+    fetch = HostFetch("web_fetch", lambda: f"srvtoolu_co_{next(ids)}")
+    asked = SearchAsked(name="web_search", query="zebras", alone=True)
+    search = HostSearch(asked, lambda: f"srvtoolu_co_{next(ids)}") if searched else None
+    events = events_of([kind for kind in kinds if kind != "search"], 0)
+    if cut:
+        events = [*events[: max(1, len(events) - 2)], StreamError(CUT)]
+    told: set[int] = set()
+    frames: list[Frame] = []
+    last = len(events) - (1 if cut else 2)
+    for i, event in enumerate(events):
+        for at, n, whole in notes:
+            if min(at, last) == i:
+                assert fetch.note([fetch_detail(n, told=whole), {"type": "reasoning.text"}]) == [
+                    {"type": "reasoning.text"}
+                ]
+                told |= {n} if whole else set()
+        out = fetch.weave([event])
+        frames += [encode(woven) for woven in (search.weave(out, LINKS) if search else out)]
+    if not frames:
+        assert cut
+        return
+    check_grammar(frames)
+    if cut:
+        return
+    message = fold(frames)
+    pages = [block["content"]["url"] for block in message["content"] if block["type"] == "web_fetch_tool_result"]
+    assert sorted(pages) == sorted(f"https://z.org/{n}" for n in told)
+    calls = {block["id"] for block in message["content"] if block["type"] == "server_tool_use"}
+    results = {block["tool_use_id"] for block in message["content"] if "tool_use_id" in block}
+    assert calls == results
+    assert message["usage"].get("server_tool_use", {}).get("web_fetch_requests", 0) == len(told)
