@@ -148,7 +148,7 @@ def test_a_check_that_hangs_hides_none_of_the_others(
     monkeypatch.setattr(command, "CHECK_WITHIN_S", 2.0)
     started = time.monotonic()
     result = examine(claude=f"echo $$ > {tmp_path}/pid; exec sleep 60")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert of(result, "claude") == [("error", "no result within 2 s")]
     assert of(result, "host")[0][0] == "ok"
     pid = (tmp_path / "pid").read_text().strip()

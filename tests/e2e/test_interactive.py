@@ -14,7 +14,7 @@ IDLE = re.compile(r"^❯\s*$", re.MULTILINE)
 
 async def ready(terminal: Terminal) -> None:
     """Wait for the client's empty prompt."""
-    await terminal.wait_for(IDLE, timeout=30)
+    await terminal.wait_for(IDLE, timeout=90)
 
 
 async def test_an_answer_is_shown_a_command_runs_after_approval_and_exit_leaves_a_clean_terminal(lab: Lab) -> None:
@@ -96,10 +96,10 @@ async def test_the_demo_greets_without_any_dialog_and_shows_tools_at_work(lab: L
     lab.extra |= {"OPENROUTER_API_KEY": "", "HOME": str(lab.root / "fresh")}
     (lab.root / "fresh").mkdir()
     async with lab.terminal("demo") as terminal:
-        greeting = await terminal.wait_for(IDLE, timeout=30)
+        greeting = await terminal.wait_for(IDLE, timeout=90)
         assert "a scripted model" in greeting
         await terminal.type_line("Take the tour")
-        shown = await terminal.wait_for("The program printed: Hello from claude-or", timeout=30)
+        shown = await terminal.wait_for("The program printed: Hello from claude-or", timeout=90)
         assert "Do you want to proceed?" not in shown
         await ready(terminal)
         await terminal.type_line("/exit")

@@ -45,10 +45,10 @@ async def test_the_status_line_shows_model_cost_cache_and_cap_and_keeps_the_user
     )
     lab.host.script(lambda _ask, _n: answer("0.25", cached=15_000))
     async with lab.terminal("--budget", "1") as terminal:
-        await terminal.wait_for(IDLE, timeout=30)
+        await terminal.wait_for(IDLE, timeout=90)
         for turn in range(3):
             await terminal.type_line(f"turn {turn}")
-            await terminal.wait_for(f"${(turn + 1) * 0.25:.2f}", timeout=20)
+            await terminal.wait_for(f"${(turn + 1) * 0.25:.2f}")
         shown = await terminal.wait_for("75 % of $1.00 session cap")
         assert "my-own-line" in shown
         line = next(row for row in shown.splitlines() if "session cap" in row)

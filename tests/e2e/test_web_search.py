@@ -75,9 +75,9 @@ async def test_a_local_model_searches_by_a_source_of_the_user_s_own(lab: Lab) ->
 async def test_the_screen_counts_the_search(lab: Lab) -> None:
     lab.host.script(searching([]))
     async with lab.terminal("--allowedTools", "WebSearch") as terminal:
-        await terminal.wait_for(IDLE, timeout=30)
+        await terminal.wait_for(IDLE, timeout=90)
         await terminal.type_line("what do zebras have?")
-        shown = await terminal.wait_for("They have stripes, I read.", timeout=30)
+        shown = await terminal.wait_for("They have stripes, I read.", timeout=90)
         assert "Did 1 search" in shown
         await terminal.type_line("/exit")
         assert await terminal.exit_code() == 0
@@ -99,9 +99,9 @@ async def test_the_screen_counts_a_search_by_a_source_of_the_user_s_own_on_anoth
         )
         lab.extra |= {"BIG_MODEL": "", "SMALL_MODEL": ""}
         async with lab.terminal("--allowedTools", "WebSearch") as terminal:
-            await terminal.wait_for(IDLE, timeout=30)
+            await terminal.wait_for(IDLE, timeout=90)
             await terminal.type_line("what do zebras have?")
-            shown = await terminal.wait_for("They have stripes, I read.", timeout=30)
+            shown = await terminal.wait_for("They have stripes, I read.", timeout=90)
             assert "Did 1 search" in shown
             await terminal.type_line("/exit")
             assert await terminal.exit_code() == 0

@@ -3,7 +3,7 @@
 
 Tools: `echo {text}` · `add {name}` a tool more, announced · `progress {steps}` · `say_log` · `roots` `form` `sample` ask the client ·
 `sleep {seconds}` silent · `die` by SIGKILL · `leave {code}` · `garbage` on stdout first · `big {bytes}` · `environ` · `pid` ·
-`nan` gives what JSON cannot hold · `deaf` never answers · `cancelled` the ids that were cancelled · `seen` the methods that came.
+`meet {count}` answers when so many are asked at once · `nan` gives what JSON cannot hold · `deaf` never answers · `cancelled` the ids that were cancelled · `seen` the methods that came.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ["echo", "add", "progress", "say_log", "roots", "form", "sample", "sleep", "die", "leave", "garbage", "big"]
-MORE = ["environ", "pid", "deaf", "cancelled", "seen", "stop_reading", "nan"]
+MORE = ["environ", "pid", "deaf", "cancelled", "seen", "stop_reading", "nan", "meet"]
 
 
 class Server:
@@ -36,6 +36,7 @@ class Server:
         self.arrived = threading.Condition()
         self.cancelled: list[Any] = []
         self.seen: list[str] = []
+        self.guests = 0
 
     def write(self, message: dict[str, Any]) -> None:
         """One message."""
@@ -100,6 +101,8 @@ class Server:
                 return json.dumps(dict(os.environ))
             case "pid":
                 return str(os.getpid())
+            case "meet":
+                return self.meet(given["count"])
             case "deaf":
                 time.sleep(3600)
             case "cancelled":
@@ -110,10 +113,23 @@ class Server:
                 return f"{name} was called"
         return "done"
 
+    def meet(self, count: int) -> str:
+        """Wait for so many calls to be here together."""
+        with self.arrived:
+            self.guests += 1
+            self.arrived.notify_all()
+            return "met" if self.arrived.wait_for(lambda: self.guests >= count, timeout=30) else "alone"
+
+    def crowd(self) -> None:
+        """Wait for so many servers that tell the same file to be up together."""
+        while self.options.crowd and len(Path(self.options.tell).read_text().splitlines()) < self.options.crowd:
+            time.sleep(0.05)
+
     def result(self, method: str, params: dict[str, Any]) -> Any:
         """What a request gives; None for a method that is not known."""
         match method:
             case "initialize":
+                self.crowd()
                 time.sleep(self.options.slow_start)
                 about = {"name": "fake", "version": "1"}
                 able = {"tools": {"listChanged": True}, "logging": {}, "resources": {"subscribe": True}}
@@ -173,6 +189,9 @@ def main() -> None:
     """Start as ordered."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--slow-start", type=float, default=0.0, help="seconds before initialize is answered")
+    parser.add_argument(
+        "--crowd", type=int, default=0, help="answer initialize when the file of --tell has so many lines"
+    )
     parser.add_argument("--tools-file", help="names of further tools, read at start")
     parser.add_argument("--page", type=int, default=0, help="tools in one page of the listing")
     parser.add_argument("--ignore-term", action="store_true")

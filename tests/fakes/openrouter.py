@@ -144,7 +144,7 @@ class OpenRouterFake:
         """What all answers that were begun cost, in US dollars."""
         return sum((ask.bill.total for ask in self.asks if ask.bill), Decimal(0))
 
-    async def asked(self, count: int, timeout: float = 10.0) -> Ask:
+    async def asked(self, count: int, timeout: float = 30.0) -> Ask:
         """Wait until so many completions have been asked; the newest of them."""
         async with asyncio.timeout(timeout):
             while len(self.asks) < count:

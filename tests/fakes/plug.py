@@ -72,7 +72,7 @@ class Plug:
         if self._server is not None:
             self._server.close()
 
-    async def asked(self, count: int, seconds: float = 5.0) -> Connection:
+    async def asked(self, count: int, seconds: float = 20.0) -> Connection:
         """Wait until so many connections brought something; the last of them."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: sum(one.bytes_in > 0 for one in self.connections) >= count)

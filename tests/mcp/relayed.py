@@ -51,7 +51,7 @@ def launch_of(folder: Path, *options: str, name: str = "fake", **more: Any) -> M
     return McpLaunch(name=name, cwd=str(folder), **more)
 
 
-async def until(holds: Callable[[], object], otherwise: str = "it did not come to that", limit: float = 10.0) -> None:
+async def until(holds: Callable[[], object], otherwise: str = "it did not come to that", limit: float = 30.0) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + limit
     while not holds():

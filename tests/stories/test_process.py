@@ -238,6 +238,6 @@ async def test_piped_input_and_output_are_the_childs(world: World) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), 90)
 
     assert out.decode() == (world.folder / "copy").read_text() == "from stdinHello from the host.\n"

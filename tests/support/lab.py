@@ -115,7 +115,7 @@ class Lab:
             **self.extra,
         }
 
-    async def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> Done:
+    async def run(self, *arguments: str, stdin: str | None = None, timeout: float = 100) -> Done:
         """Run `claude-or` with these arguments to its end. Raises `TimeoutError` after killing it."""
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -138,7 +138,7 @@ class Lab:
         assert process.returncode is not None
         return Done(process.returncode, out.decode(), err.decode(), loop.time() - started)
 
-    async def ask(self, prompt: str, *arguments: str, timeout: float = 60) -> Done:
+    async def ask(self, prompt: str, *arguments: str, timeout: float = 100) -> Done:
         """Run one prompt with streamed events and without questions about permissions."""
         return await self.run("-p", *STREAM, TRUSTING, *arguments, prompt, timeout=timeout)
 

@@ -33,7 +33,7 @@ CTRL_C = "\x03"
 CTRL_Z = "\x1a"
 DOWN = "\x1b[B"
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 # The child opens the terminal itself: the first one that a session leader opens becomes its controlling terminal.
 _LAUNCH = """
