@@ -36,13 +36,22 @@ TIERS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default"})
 """The client's words for models; `opusplan` means two of them and stays."""
 
 LimitsOf = Callable[[str], tuple[int | None, int | None]]
+PricesOf = Callable[[str], tuple[str, str]]
+"""US dollars per million tokens read and written, empty when unknown."""
 
 
-def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False) -> dict[str, Any]:
+def no_prices(_slug: str) -> tuple[str, str]:
+    """For where nobody knows a price."""
+    return "", ""
+
+
+def facts_of(
+    settings: Settings, limits_of: LimitsOf, prices_of: PricesOf = no_prices, *, printing: bool = False
+) -> dict[str, Any]:
     """The facts that `session/environment.py` needs, fit for `marshal`.
 
-    `limits_of` gives window and output limit of a slug in tokens, None when unknown. `printing` is print mode. `assumed` lists
-    models whose window is a guess, `bundled` is the day of the facts when they are those that came with the program.
+    `limits_of` gives window and output limit of a slug in tokens, None when unknown; `prices_of` its prices. `printing` is print
+    mode. `assumed` lists models whose window is a guess, `bundled` is the day of the facts when they are those that came with the program.
     """
     limits_of = with_hosts(settings, limits_of)
     chosen = roles(settings)
@@ -58,8 +67,8 @@ def facts_of(settings: Settings, limits_of: LimitsOf, *, printing: bool = False)
     return {
         "models": shown,
         "labels": {tier: _label(slug) for tier, slug in shown.items()},
-        "descriptions": {tier: _described(slug, limits_of) for tier, slug in shown.items()},
-        "picker": _picker(settings, shown, limits_of, window),
+        "descriptions": {tier: _described(slug, limits_of, prices_of) for tier, slug in shown.items()},
+        "picker": _picker(settings, shown, limits_of, prices_of, window),
         "window": window,
         "output": told_output(window, min(outputs, default=USUAL_OUTPUT)),
         "bundled": "",
@@ -136,9 +145,23 @@ def _label(slug: str) -> str:
     return slug.rpartition("/")[2] or slug
 
 
-def _described(slug: str, limits_of: LimitsOf) -> str:
+def _described(slug: str, limits_of: LimitsOf, prices_of: PricesOf) -> str:
     window, _ = limits_of(slug)
-    return f"{slug}, {short_tokens(window)} window" if window else f"{slug}, window unknown"
+    said = f"{slug}, {short_tokens(window)} window" if window else f"{slug}, window unknown"
+    read, written_ = prices_of(slug)
+    if not read or not written_:
+        return said
+    return (
+        f"{said}, free"
+        if read == written_ == "0"
+        else f"{said}, ${_cents(read)} in and ${_cents(written_)} out per million"
+    )
+
+
+def _cents(price: str) -> str:
+    """`0.6` as `0.60`."""
+    whole, point, part = price.partition(".")
+    return f"{whole}.{part:0<2}" if point else price
 
 
 def short_tokens(tokens: int) -> str:
@@ -146,7 +169,9 @@ def short_tokens(tokens: int) -> str:
     return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens // 1000}k"
 
 
-def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf, window: int) -> list[dict[str, str]]:
+def _picker(
+    settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf, prices_of: PricesOf, window: int
+) -> list[dict[str, str]]:
     """Rows of `/model`: what the roles use, then the user's aliases. Whose window is below the told `window` is marked."""
     uses: dict[str, list[str]] = {}
     for role in ("main", "opus", "sonnet", "haiku", "fable"):
@@ -158,7 +183,7 @@ def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf, w
         {
             "model": slug,
             "label": _label(slug),
-            "description": f"{', '.join(names)} · {_described(slug, limits_of)}{_mark(slug, limits_of, window)}",
+            "description": f"{', '.join(names)} · {_described(slug, limits_of, prices_of)}{_mark(slug, limits_of, window)}",
         }
         for slug, names in uses.items()
     ]
@@ -166,5 +191,8 @@ def _picker(settings: Settings, shown: Mapping[str, str], limits_of: LimitsOf, w
 
 def _mark(slug: str, limits_of: LimitsOf, window: int) -> str:
     """The client compacts by the told window; a long conversation does not fit a model that has less."""
-    own = limits_of(slug)[0] or ASSUMED_WINDOW
-    return f", less than this session's {short_tokens(window)}: for short conversations" if own < window else ""
+    known = limits_of(slug)[0]
+    if (known or ASSUMED_WINDOW) >= window:
+        return ""
+    less = "less than" if known else "perhaps less than"
+    return f", {less} this session's {short_tokens(window)}: for short conversations"

@@ -26,6 +26,7 @@ from claude_or.session.arguments import prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
 from claude_or.session.lookout import Lookout
+from claude_or.session.picked import PickedModel
 from claude_or.session.plan import loaded_as
 from claude_or.session.reload import ConfigWatch
 from claude_or.session.runfolder import STATUS_FILE
@@ -67,6 +68,7 @@ async def _live(session: Session) -> None:
     if session.signals:
         # It came, and was passed on, while this was being loaded.
         start_grace(0)
+    picked = PickedModel(session.environ, os.getcwd())
     gate = _gateway(session, give_up)
     lookout = Lookout(session.environ, os.getcwd())
     gate.house.meet = lookout.meet
@@ -85,6 +87,8 @@ async def _live(session: Session) -> None:
     finally:
         looking.cancel()
         await gate.__aexit__(None, None, None)
+        trouble = picked.put_back(_names_of(session, gate))
+        session.warning += f"claude-or: {trouble}\n" if trouble else ""
     if not child.done():
         raise ClaudeOrError(
             f"the proxy could not go on: {without_secrets(str(fatal.result()))}",
@@ -117,6 +121,12 @@ def _gateway(session: Session, on_fatal: Callable[[BaseException], None]) -> Gat
     gate.house.told = names_told(gate.settings)
     gate.guarded_by(lambda line: tell_guardian(session, line))
     return gate
+
+
+def _names_of(session: Session, gate: Gateway) -> set[str]:
+    """Names of models that mean something in this session only."""
+    picker = {row["model"] for row in session.plan.facts["picker"]}
+    return picker | set(gate.settings.aliases) | {slug for slug, _ in gate.tally}
 
 
 def _watch_config(plan: LaunchPlan, environ: Mapping[str, str], ours: Mapping[str, str]) -> ConfigWatch:

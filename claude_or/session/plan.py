@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from claude_or.config.schema import Settings
     from claude_or.mcp.launch import McpSetup
     from claude_or.routing.catalog import Catalog
+    from claude_or.upstream.windows import Kept
 
 VARIABLES = (
     "BIG_MODEL",
@@ -35,7 +36,7 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
-FORMAT = 8
+FORMAT = 9
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
@@ -189,24 +190,28 @@ def _computed(
     from claude_or.routing.names import hosts_in_use
     from claude_or.session.environment import pinned, settings_of
     from claude_or.session.facts import facts_of
-    from claude_or.upstream.windows import FILE, limits_of, read_windows
+    from claude_or.upstream.windows import FILE, kept_of, limits_of, prices_of, read_windows
+
+    def facts_by(known: Mapping[str, Kept]) -> dict[str, Any]:
+        return facts_of(
+            loaded.settings,
+            lambda slug: limits_of(known, slug),
+            lambda slug: prices_of(known, slug),
+            printing=printing,
+        )
 
     loaded = loaded_as(environ, cwd, ours)
     windows_file = f"{cache_folder}/{FILE}"
     base_url = loaded.settings.openrouter.base_url
     windows = read_windows(windows_file, base_url)
-    facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
+    facts = facts_by(windows)
     # Only OpenRouter's listing is asked; windows of the user's own hosts stand in the configuration or nowhere.
     unlisted = [name for name in facts["assumed"] if name.partition(":")[0] not in loaded.settings.providers]
     if unlisted and _fetch_listing(environ, loaded.settings, cache_folder):
         windows = read_windows(windows_file, base_url)
-        facts = facts_of(loaded.settings, lambda slug: limits_of(windows, slug), printing=printing)
+        facts = facts_by(windows)
     if unlisted and not windows and (old := _bundled()):
-        limits = {model.slug: (model.window, model.max_output) for model in old.models}
-        guessed, facts = (
-            facts["assumed"],
-            facts_of(loaded.settings, lambda slug: limits_of(limits, slug), printing=printing),
-        )
+        guessed, facts = facts["assumed"], facts_by(kept_of(old.models))
         facts["bundled"] = old.day if len(facts["assumed"]) < len(guessed) else ""
     plan = LaunchPlan({
         "facts": facts,

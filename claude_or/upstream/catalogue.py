@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from claude_or.routing.catalog import Catalog, dump, load, parse_models
 from claude_or.upstream.windows import FILE as WINDOWS_FILE
-from claude_or.upstream.windows import replace_file, write_windows
+from claude_or.upstream.windows import kept_of, replace_file, write_windows
 
 FILE = "models.json"
 STALE_AFTER_S = 24 * 3600.0
@@ -68,8 +68,7 @@ def best_known(folder: str, base_url: str) -> Catalog | None:
 def write_catalog(folder: str, catalog: Catalog) -> None:
     """Replace the cached listing and the windows beside it. Raises `OSError`."""
     replace_file(os.path.join(folder, FILE), dump(catalog))
-    limits = ((model.slug, model.window, model.max_output) for model in catalog.models)
-    write_windows(os.path.join(folder, WINDOWS_FILE), catalog.base_url, limits)
+    write_windows(os.path.join(folder, WINDOWS_FILE), catalog.base_url, kept_of(catalog.models))
 
 
 def is_stale(catalog: Catalog | None, now: float) -> bool:

@@ -1,7 +1,8 @@
-"""The windows and output limits of the listed models, in a small file that the launch can read without importing anything.
+"""Windows, output limits and prices of the listed models, in a small file that the launch can read without importing anything.
 
 Claude Code must be told the window before it starts, when nothing heavy may be loaded; the whole listing would take a JSON
-library and a megabyte. One line per model: slug, window, output limit, 0 for unknown. Written beside the listing's cache.
+library and a megabyte. One line per model: slug, window and output limit in tokens (0 for unknown), US dollars per million tokens
+read and written (`?` for unknown). Written beside the listing's cache.
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ import os
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from decimal import Decimal
+
+    from claude_or.routing.catalog import ModelInfo
 
     Limits = tuple[int | None, int | None]
     """Window and output limit in tokens, None when unknown."""
+    Prices = tuple[str, str]
+    """US dollars per million tokens read and written, as decimal numbers; empty when unknown."""
+    Kept = tuple[int | None, int | None, str, str]
+    """Limits and prices in one."""
 
 FILE = "windows.txt"
-_HEAD = "claude-or windows 1"
+_HEAD = "claude-or windows 2"
+_UNKNOWN = "?"
 
 
-def read_windows(path: str, base_url: str = "") -> dict[str, Limits]:
-    """Limits by slug; empty when the file is absent, damaged or of another host (`base_url` empty takes any)."""
+def read_windows(path: str, base_url: str = "") -> dict[str, Kept]:
+    """What is known by slug; empty when the file is absent, damaged or of another host (`base_url` empty takes any)."""
     try:
         with open(path, encoding="utf-8") as file:
             head, *lines = file.read().split("\n")
@@ -28,17 +37,40 @@ def read_windows(path: str, base_url: str = "") -> dict[str, Limits]:
         return {}
     if not head.startswith(_HEAD + " ") or (base_url and head != f"{_HEAD} {base_url}"):
         return {}
-    found: dict[str, Limits] = {}
+    found: dict[str, Kept] = {}
     for line in lines:
-        slug, _, numbers = line.partition(" ")
-        window, _, output = numbers.partition(" ")
-        if window.isdecimal() and output.isdecimal():
-            found[slug] = (int(window) or None, int(output) or None)
+        slug, *told = line.split(" ")
+        if len(told) == 4 and told[0].isdecimal() and told[1].isdecimal():
+            window, output, *prices = told
+            read, written = (price.strip(_UNKNOWN) for price in prices)
+            found[slug] = (int(window) or None, int(output) or None, read, written)
     return found
 
 
-def limits_of(windows: Mapping[str, Limits], slug: str) -> Limits:
+def kept_of(models: Iterable[ModelInfo]) -> dict[str, Kept]:
+    """What the file keeps of a listing, by slug."""
+    return {
+        model.slug: (
+            model.window,
+            model.max_output,
+            _per_million(model.price.rates.prompt),
+            _per_million(model.price.rates.completion),
+        )
+        for model in models
+    }
+
+
+def limits_of(windows: Mapping[str, Kept], slug: str) -> Limits:
     """The limits of a slug, also of one with a routing variant or a preset."""
+    return _found(windows, slug)[:2]
+
+
+def prices_of(windows: Mapping[str, Kept], slug: str) -> Prices:
+    """The prices of a slug, likewise."""
+    return _found(windows, slug)[2:]
+
+
+def _found(windows: Mapping[str, Kept], slug: str) -> Kept:
     slug = slug.partition("@preset/")[0]
     if slug not in windows and ":" in slug:
         from claude_or.routing.names import ROUTING_VARIANTS
@@ -46,12 +78,23 @@ def limits_of(windows: Mapping[str, Limits], slug: str) -> Limits:
         front, colon, variant = slug.rpartition(":")
         if colon and variant in ROUTING_VARIANTS:
             slug = front
-    return windows.get(slug, (None, None))
+    return windows.get(slug, (None, None, "", ""))
 
 
-def write_windows(path: str, base_url: str, limits: Iterable[tuple[str, int | None, int | None]]) -> None:
+def _per_million(rate: Decimal | None) -> str:
+    if rate is None:
+        return ""
+    price = f"{rate * 1_000_000:f}"
+    return price.rstrip("0").rstrip(".") if "." in price else price
+
+
+def write_windows(path: str, base_url: str, kept: Mapping[str, Kept]) -> None:
     """Replace the file. Slugs with spaces or line ends, which no host has, are left out."""
-    lines = [f"{slug} {window or 0} {output or 0}" for slug, window, output in limits if slug.split() == [slug]]
+    lines = [
+        f"{slug} {window or 0} {output or 0} {read or _UNKNOWN} {written or _UNKNOWN}"
+        for slug, (window, output, read, written) in kept.items()
+        if slug.split() == [slug]
+    ]
     replace_file(path, "\n".join([f"{_HEAD} {base_url}", *lines, ""]).encode())
 
 

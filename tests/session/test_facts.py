@@ -62,6 +62,23 @@ def test_the_picker_lists_what_the_roles_use_and_the_aliases() -> None:
     ]
 
 
+def test_the_picker_tells_windows_and_prices_and_marks_what_a_long_conversation_does_not_fit() -> None:
+    aliases = {"gpt": "openai/gpt-9", "tiny": "y/tiny:free", "ghost": "y/ghost"}
+    settings = Settings(models=Models(big="x/big", small="x/small"), aliases=aliases)
+    windows = {"x/big": 200_000, "x/small": 128_000, "openai/gpt-9": 1_050_000, "y/tiny:free": 32_768}
+    prices = {"x/big": ("0.6", "2.2"), "openai/gpt-9": ("1.25", "10"), "y/tiny:free": ("0", "0")}
+
+    facts = facts_of(settings, lambda slug: (windows.get(slug), None), lambda slug: prices.get(slug, ("", "")))
+
+    assert [row["description"].partition(" · ")[2] for row in facts["picker"]] == [
+        "x/big, 200k window, $0.60 in and $2.20 out per million",
+        "x/small, 128k window, less than this session's 200k: for short conversations",
+        "openai/gpt-9, 1.05M window, $1.25 in and $10 out per million",
+        "y/tiny:free, 32k window, free, less than this session's 200k: for short conversations",
+        "y/ghost, window unknown, perhaps less than this session's 200k: for short conversations",
+    ]
+
+
 def test_facts_are_fit_for_the_launch_cache() -> None:
     facts = facts_of(Settings(), lambda _: (None, None))
 

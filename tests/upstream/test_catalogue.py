@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from claude_or.routing.catalog import Catalog, ModelInfo, load, parse_models
+from claude_or.routing.catalog import Catalog, ModelInfo, Price, Rates, load, parse_models
 from claude_or.routing.names import DEFAULT_SLUGS
 from claude_or.upstream.catalogue import (
     BUNDLED_FILE,
@@ -24,7 +25,7 @@ from claude_or.upstream.catalogue import (
     write_catalog,
 )
 from claude_or.upstream.windows import FILE as WINDOWS_FILE
-from claude_or.upstream.windows import limits_of, read_windows
+from claude_or.upstream.windows import limits_of, prices_of, read_windows
 from tests.snapshot import EACH, facts, text_of
 
 HOST = "https://host.example/api/v1"
@@ -134,20 +135,31 @@ def test_a_listing_is_stale_after_a_day_and_when_it_comes_from_the_future() -> N
 
 def test_the_windows_beside_the_listing_give_the_same_limits(tmp_path: Path) -> None:
     models = [
-        ModelInfo(slug="a/small", context=1000, top_context=500, top_max_output=100),
+        ModelInfo(
+            slug="a/small",
+            context=1000,
+            top_context=500,
+            top_max_output=100,
+            price=Price(rates=Rates(prompt=Decimal("0.00000025"), completion=Decimal("0.00001"))),
+        ),
         ModelInfo(slug="a/unknown"),
-        ModelInfo(slug="a/b:free", context=7),
+        ModelInfo(slug="a/b:free", context=7, price=Price(rates=Rates(prompt=Decimal(0), completion=Decimal(0)))),
         ModelInfo(slug="not a slug", context=7),
     ]
     write_catalog(str(tmp_path), Catalog(models, base_url=HOST))
     windows = read_windows(str(tmp_path / WINDOWS_FILE), HOST)
-    assert windows == {"a/small": (500, 100), "a/unknown": (None, None), "a/b:free": (7, None)}
+    assert windows == {
+        "a/small": (500, 100, "0.25", "10"),
+        "a/unknown": (None, None, "", ""),
+        "a/b:free": (7, None, "0", "0"),
+    }
     asked = ("a/small:nitro", "a/small@preset/x", "a/b", "a/b:free", "x/y")
     assert [limits_of(windows, slug)[0] for slug in asked] == [500, 500, None, 7, None]
+    assert [prices_of(windows, slug)[0] for slug in asked] == ["0.25", "0.25", "", "0", ""]
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\xff\xfe", b"something else\na/b 1 2", b"claude-or windows 1 x\na/b\n c d\na/b x y"]
+    "raw", [b"", b"\xff\xfe", b"something else\na/b 1 2", b"claude-or windows 2 x\na/b\n c d\na/b x y ? ?"]
 )
 def test_damaged_windows_are_no_windows(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / WINDOWS_FILE
