@@ -28,6 +28,7 @@ from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
 from claude_or.translate.search_calls import offered_search, with_function
+from claude_or.translate.structured import asked_format, unenforced
 from claude_or.upstream.catalogue import best_known
 from claude_or.upstream.chat import session_key
 from claude_or.wire.anthropic import BadRequest, decode_request
@@ -67,8 +68,10 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     route = plan.routes[0]
     ask, web, lost = _with_web(ask, route, loaded.settings)
     chosen = choose_path(route.slug, route.provider, loaded.settings)
+    profile = profile_of(route, catalog, loaded.settings)
     try:
-        order = _order(ask, route, profile_of(route, catalog, loaded.settings))
+        web |= _schema_kept(ask, route, profile, loaded.settings)
+        order = _order(ask, route, profile)
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with {refused.failure.status}: {refused}"))
         order = None
@@ -103,6 +106,18 @@ def _with_web(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, dict[str
     if search.location.keys() - {"type", "country"}:
         lost.append(Finding("note", "loss", "user_location: a source is told the country at most", "tools"))
     return msgspec.structs.replace(ask, request=with_function(ask.request, search)), web, lost
+
+
+def _schema_kept(ask: Ask, route: Route, profile: ModelProfile, settings: Settings) -> dict[str, str]:
+    """Who sees to it that the answer fits the schema of the request, where it wants one. Raises `BadRequest`."""
+    if asked_format(ask.request) is None and not any(tool.get("strict") is True for tool in ask.request.tools or ()):
+        return {}
+    if route.path == "native" or unenforced(ask.request, profile) is None:
+        return {"structured_output": f"the host, {route.provider}"}
+    said = settings.structured_output
+    if not said.check:
+        return {"structured_output": "nobody: structured_output.check is off"}
+    return {"structured_output": f"claude-or: the answer is checked, and asked for again up to {said.retries} times"}
 
 
 def _by_host(what: str, route: Route) -> str:

@@ -263,6 +263,18 @@ class WebSearch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StructuredOutput:
+    """What happens when a request wants its answer to fit a JSON schema and the model's host does not see to it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    check: bool = True
+    """Hold the answer back until it was checked; otherwise it goes out as it comes."""
+    retries: int = 2
+    """How often the model is asked again, told what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a configuration file may say, after defaults < user < project < environment < flags.
 
@@ -289,6 +301,7 @@ class Settings:
     budget: Budget = field(default_factory=Budget)
     ledger: Ledger = field(default_factory=Ledger)
     web_search: WebSearch = field(default_factory=WebSearch)
+    structured_output: StructuredOutput = field(default_factory=StructuredOutput)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much goes to the log of a session."""
 
@@ -318,6 +331,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         budget=Budget(**plain["budget"]),
         ledger=Ledger(**plain["ledger"]),
         web_search=WebSearch(**plain["web_search"]),
+        structured_output=StructuredOutput(**plain["structured_output"]),
         log_level=plain["log_level"],
     )
 

@@ -1,6 +1,6 @@
 """The only place that says which wrappers an answer passes and in which order.
 
-    Once( Fallback( route → WebSearch( Guarded( Meter( leaf ) ) ) , route → … ) )
+    Once( Fallback( route → Structured( WebSearch( Guarded( Meter( leaf ) ) ) ) , route → … ) )
 
 Wrappers that depend on a model's abilities stand inside the fallback, which may change the model; the meter stands innermost and
 sees every call; a breaker stands around it, since a call that is not made costs nothing. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
@@ -30,6 +30,7 @@ from claude_or.reply.meter import Charge, Meter
 from claude_or.reply.once import Once, Requests
 from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
+from claude_or.reply.structured import Structured
 from claude_or.reply.web_search import WebSearch
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
@@ -74,7 +75,7 @@ def assemble(plan: Plan, parts: Parts) -> Replier:
         routes=[
             (
                 route,
-                _searching(route, Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers), parts),
+                _answering(route, Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers), parts),
             )
             for route in plan.routes
         ],
@@ -86,6 +87,17 @@ def assemble(plan: Plan, parts: Parts) -> Replier:
         random=parts.random,
     )
     return Once(inner=fallback, requests=parts.requests)
+
+
+def _answering(route: Route, inner: Replier, parts: Parts) -> Replier:
+    """What the route's model or host cannot do, around who does the rest."""
+    searching = _searching(route, inner, parts)
+    settings = parts.settings()
+    # A host of the client's own API has structured outputs of its own.
+    if route.path == "native" or not settings.structured_output.check:
+        return searching
+    profile = profile_of(route, parts.catalog(), settings)
+    return Structured(inner=searching, profile=profile, slug=route.slug, retries=settings.structured_output.retries)
 
 
 def _searching(route: Route, inner: Replier, parts: Parts) -> Replier:

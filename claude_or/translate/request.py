@@ -22,6 +22,7 @@ from claude_or.translate.losses import Losses
 from claude_or.translate.names import ToolNames
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema, is_strict
+from claude_or.translate.structured import asked_format
 from claude_or.translate.thinking import Replay, reasoning_wanted, show_thinking
 from claude_or.translate.tokens import Weigh, as_estimated, measure
 from claude_or.translate.tools import chat_tool_choice, chat_tools, known_names, offered_tools
@@ -286,17 +287,10 @@ def _format(request: MessagesRequest, profile: ModelProfile, losses: Losses) -> 
     config = request.output_config or {}
     if config.get("task_budget") is not None:
         losses.add("task_budget", "output_config.task_budget", "no budget is told to the model")
-    place = "output_config.format"
-    wanted = config.get("format")
-    if wanted is None:
-        place, wanted = "output_format", request.extra.get("output_format")
-    if wanted is None:
+    found = asked_format(request)
+    if found is None:
         return None, ""
-    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
-        raise BadRequest("Input should be 'json_schema'", f"{place}.type")
-    schema = wanted.get("schema")
-    if not isinstance(schema, dict):
-        raise BadRequest("Field required", f"{place}.schema")
+    schema, place = found
     if schema.get("type") == "object":
         schema = clean_schema(schema, profile.schema)
     if profile.takes("structured_outputs"):

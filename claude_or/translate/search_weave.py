@@ -95,7 +95,7 @@ class SearchWeave:
                 return self._go_on(frame)
             case "message_delta":
                 self._ending = msgspec.json.decode(frame.data)
-                self._usage = _sum(self._usage, self._ending.get("usage") or {})
+                self._usage = sum_of_usages(self._usage, self._ending.get("usage") or {})
                 return []
             case "message_stop":
                 self.ended = True
@@ -169,13 +169,13 @@ def _at(event: dict[str, Any], index: int, frame: Frame) -> Frame:
     return frame if event.get("index") == index else frame_of({**event, "index": index})
 
 
-def _sum(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+def sum_of_usages(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Two usages as one: figures added, also those below."""
     out = dict(known)
     for name, value in more.items():
         before = out.get(name)
         if isinstance(value, dict):
-            out[name] = _sum(before if isinstance(before, dict) else {}, value)
+            out[name] = sum_of_usages(before if isinstance(before, dict) else {}, value)
         elif isinstance(value, int | float) and isinstance(before, int | float | Decimal):
             # Money in decimals: two prices added as floats are a price nobody asked for.
             both = Decimal(str(before)) + Decimal(str(value))

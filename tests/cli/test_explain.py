@@ -156,6 +156,20 @@ def test_it_says_who_searches_the_web(ask: Any, environ: dict[str, str], tmp_pat
     assert off.data["web_search"] == "off: the request is refused"
 
 
+def test_it_says_who_keeps_the_schema(ask: Any, environ: dict[str, str], tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    wanted = {**REQUEST, "output_config": {"format": {"type": "json_schema", "schema": schema}}}
+    assert "structured_output" not in ask(REQUEST, big="z-ai/glm-5.3").data
+    by_us = ask(wanted, big="acme/unknown")
+    assert by_us.data["structured_output"] == "claude-or: the answer is checked, and asked for again up to 2 times"
+    assert ("structured output", by_us.data["structured_output"]) in by_us.tables[0].rows
+    assert ask(wanted, big="anthropic/claude-opus-5.5").data["structured_output"] == "the host, openrouter"
+    config = tmp_path / "loose.yaml"
+    config.write_text("structured_output: {check: false}\n")
+    off = ask(wanted, big="acme/unknown", config=str(config))
+    assert off.data["structured_output"] == "nobody: structured_output.check is off"
+
+
 FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
 
 

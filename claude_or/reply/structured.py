@@ -1,0 +1,109 @@
+"""Answers that fit the schema of their request, from hosts that do not see to it.
+
+What the model answers is held back until it was checked (`translate/structured.py`); the signs of life of its host go through, so that
+nobody takes the silence for an end. An answer that does not fit goes back to the model with the reason, a few times; the client reads
+the one that fits, with the usage of all. Since nothing was sent before, a failure is still a plain failure: another route may be
+tried. Each call passes the meter, which stands inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from claude_or.log import get_log
+from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed
+from claude_or.translate.profiles import ModelProfile
+from claude_or.translate.search_weave import sum_of_usages
+from claude_or.translate.structured import NotFit, Wanted, asked_again, check_schemas, fitting, unenforced
+from claude_or.wire.anthropic import BadRequest, Failure
+from claude_or.wire.events import FoldError, fold
+from claude_or.wire.messages import frames_of
+from claude_or.wire.sse import Frame
+
+_CHECKED: Final = frozenset({"end_turn", "tool_use"})
+"""Ends of an answer that is whole. What a limit cut or the model refused tells that by its stop reason."""
+
+_log = get_log("reply")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structured:
+    """Answers a request that wants a schema kept; every other request passes unchanged.
+
+    `retries` is how often the model is asked again, `slug` its name for messages.
+    """
+
+    inner: Replier
+    profile: ModelProfile
+    slug: str
+    retries: int = 2
+
+    async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        """One legal answer under the contract of `routing/ask.py`. Raises `ReplyFailed`."""
+        try:
+            wanted = unenforced(ask.request, self.profile)
+            if wanted is not None:
+                # In a thread: the library takes 0.1 s to load, and whoever wrote the schema may have made it slow.
+                await asyncio.to_thread(check_schemas, ask.request)
+        except BadRequest as refused:
+            raise ReplyFailed(refused.failure) from refused
+        answers = self._checked(ask, wanted) if wanted else self.inner.reply(ask)
+        async with aclosing(answers) as bursts:
+            async for burst in bursts:
+                yield burst
+
+    async def _checked(self, ask: Ask, wanted: Wanted) -> AsyncGenerator[Burst, None]:
+        usage: dict[str, Any] = {}
+        attempt = 0
+        while True:
+            frames: list[Frame] = []
+            async with aclosing(self.inner.reply(ask)) as bursts:
+                async for burst in bursts:
+                    frames += burst.frames
+                    yield Burst(report=burst.report)
+            message = _folded(frames)
+            usage = sum_of_usages(usage, message["usage"])
+            if message["stop_reason"] not in _CHECKED:
+                break
+            try:
+                message = await asyncio.to_thread(fitting, message, wanted)
+                break
+            except BadRequest as refused:
+                raise ReplyFailed(refused.failure) from refused
+            except NotFit as trouble:
+                attempt += 1
+                _log.warning("answer does not fit the schema", slug=self.slug, attempt=attempt, reason=str(trouble))
+                if attempt > self.retries:
+                    raise ReplyFailed(self._given_up(trouble, attempt)) from trouble
+                request = asked_again(ask.request, message, trouble, wanted)
+                ask = msgspec.structs.replace(ask, request=request)
+        yield Burst(frames=frames_of({**message, "usage": usage}) if attempt else _told(frames, message, usage))
+
+    def _given_up(self, trouble: NotFit, attempts: int) -> Failure:
+        times = "once" if attempts == 1 else f"{attempts} times"
+        return Failure(
+            kind="api",
+            status=502,
+            type="api_error",
+            message=f"{self.slug} was asked {times} and never kept to the JSON schema of the request. {trouble}\n"
+            "Choose a model with structured outputs (`claude-or models search` tells them), or a simpler schema.",
+            should_retry=False,
+        )
+
+
+def _told(frames: list[Frame], message: dict[str, Any], usage: dict[str, Any]) -> list[Frame]:
+    """The frames as they came where nothing was changed, so that the pieces stay those of the model."""
+    return frames if fold(frames) == message else frames_of({**message, "usage": usage})
+
+
+def _folded(frames: list[Frame]) -> dict[str, Any]:
+    try:
+        return fold(frames)
+    except FoldError as broken:
+        raise ReplyFailed(broken.failure) from broken

@@ -1,0 +1,204 @@
+"""Answers that must fit a schema, on hosts that do not see to it: what was asked for, whether an answer fits, and how to ask again.
+
+A request may want one JSON value as its answer (`output_config.format`, formerly `output_format`) and exact arguments in the calls of
+some tools (`strict: true`). Where the host enforces that, nothing is done here. Elsewhere the model was asked in words, and its
+answer is checked against the very schema of the request, not against a cleaned one.
+Source: the API reference of structured outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from claude_or.translate.profiles import ModelProfile
+from claude_or.translate.schema import clean_schema, is_strict
+from claude_or.wire.anthropic import BadRequest, MessagesRequest
+
+MOST_TROUBLES: Final = 5
+"""So many violations are told at once; a model that has them explained one by one needs as many calls."""
+LONGEST_TROUBLE: Final = 300
+"""Characters of one violation: a message may quote the whole value."""
+
+_FENCE: Final = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
+
+
+class NotFit(Exception):
+    """An answer that is not what was asked for; the text tells the model (and, in the end, the user) why.
+
+    `call` is the id of the call whose arguments are wrong, empty where it is the answer itself.
+    """
+
+    def __init__(self, trouble: str, call: str = "") -> None:
+        super().__init__(trouble)
+        self.call = call
+
+
+class Wanted(NamedTuple):
+    """What one answer must fit. `schema` None: any text; `tools` are the schemas of strict tools by name."""
+
+    schema: dict[str, Any] | None
+    tools: Mapping[str, dict[str, Any]]
+
+
+def asked_format(request: MessagesRequest) -> tuple[dict[str, Any], str] | None:
+    """The schema of the wanted answer and where it stands in the request; None when text is wanted. Raises `BadRequest`."""
+    place, wanted = "output_config.format", (request.output_config or {}).get("format")
+    if wanted is None:
+        place, wanted = "output_format", request.extra.get("output_format")
+    if wanted is None:
+        return None
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+        raise BadRequest("Input should be 'json_schema'", f"{place}.type")
+    schema = wanted.get("schema")
+    if not isinstance(schema, dict):
+        raise BadRequest("Field required", f"{place}.schema")
+    return schema, place
+
+
+def unenforced(request: MessagesRequest, profile: ModelProfile) -> Wanted | None:
+    """What must be checked because the host is not known to enforce it; None when nothing is. Raises `BadRequest`."""
+    found = asked_format(request)
+    strict = {
+        str(tool.get("name")): schema
+        for tool in request.tools or ()
+        if tool.get("strict") is True and isinstance(schema := tool.get("input_schema"), dict)
+    }
+    if found is None and not strict:
+        return None
+    enforces = profile.parameters is not None and profile.takes("structured_outputs")
+
+    def is_kept(schema: dict[str, Any]) -> bool:
+        return enforces and is_strict(
+            clean_schema(schema, profile.schema) if schema.get("type") == "object" else schema
+        )
+
+    schema = None if found is None or is_kept(found[0]) else found[0]
+    tools = {name: schema for name, schema in strict.items() if not is_kept(schema)}
+    return Wanted(schema, tools) if schema is not None or tools else None
+
+
+def check_schemas(request: MessagesRequest) -> None:
+    """Refuse schemas that are none: no answer could fit them. Raises `BadRequest`. Loads jsonschema."""
+    found = asked_format(request)
+    schemas = [(found[0], f"{found[1]}.schema")] if found else []
+    for i, tool in enumerate(request.tools or ()):
+        if tool.get("strict") is True and isinstance(schema := tool.get("input_schema"), dict):
+            schemas.append((schema, f"tools.{i}.input_schema"))
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    for schema, place in schemas:
+        try:
+            validator_for(schema).check_schema(schema)
+        except SchemaError as wrong:
+            path = ".".join(str(part) for part in wrong.absolute_path)
+            raise BadRequest(wrong.message[:LONGEST_TROUBLE], f"{place}.{path}" if path else place) from None
+
+
+def fitting(message: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    """The message as it should be told: its text the bare JSON value. Raises `NotFit`. Loads jsonschema.
+
+    What the model calls the client's tools for is no answer yet; only the arguments for strict tools are looked at.
+    """
+    content: list[dict[str, Any]] = message["content"]
+    calls = [block for block in content if block.get("type") == "tool_use"]
+    for block in calls:
+        if (schema := wanted.tools.get(block["name"])) is not None:
+            _check(block["input"], schema, f"The arguments for {block['name']} do not fit its schema", block["id"])
+    if calls or wanted.schema is None:
+        return dict(message)
+    said, text = _answer(content)
+    trouble = NotFit("The answer is not a JSON value." if text.strip() else "The answer is empty.")
+    for n, (value, written) in enumerate(_candidates(text)):
+        try:
+            _check(value, wanted.schema, "The JSON value does not fit the schema")
+        except NotFit as wrong:
+            trouble = wrong if n == 0 else trouble
+            continue
+        if said == [written]:
+            return dict(message)
+        kept = content[: len(content) - len(said)]
+        return {**message, "content": [*kept, {"type": "text", "text": written}]}
+    raise trouble
+
+
+def _answer(content: Sequence[dict[str, Any]]) -> tuple[list[str], str]:
+    """The texts at the end of a message, which are its answer, one by one and joined."""
+    said: list[str] = []
+    for block in reversed(content):
+        if block.get("type") != "text":
+            break
+        said.insert(0, block["text"])
+    return said, "".join(said)
+
+
+def _candidates(text: str) -> Iterator[tuple[Any, str]]:
+    """The JSON values that the answer may mean, and how they are written: all of it, fenced ones, one between words."""
+    bare = text.strip()
+    if text != bare:
+        yield from _read(text)
+    places = [bare, *(found.strip() for found in reversed(_FENCE.findall(text)))]
+    for opening, closing in ("{}", "[]"):
+        places.append(bare[bare.find(opening) : bare.rfind(closing) + 1])
+    for place in dict.fromkeys(places):
+        yield from _read(place)
+
+
+def _read(written: str) -> Iterator[tuple[Any, str]]:
+    try:
+        yield msgspec.json.decode(written), written
+    except (msgspec.DecodeError, RecursionError):
+        return
+
+
+def _check(value: Any, schema: dict[str, Any], intro: str, call: str = "") -> None:
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    # An empty registry: a schema may refer to itself, never to the network.
+    validator = validator_for(schema)(schema, registry=Registry())
+    try:
+        errors = list(validator.iter_errors(value))
+    except Unresolvable as unknown:
+        raise BadRequest(f"Unresolvable reference: {unknown}", "schema") from None
+    if not errors:
+        return
+    lines = [
+        f"- {error.json_path}: {(best_match(error.context) or error).message if error.context else error.message}"
+        for error in errors[:MOST_TROUBLES]
+    ]
+    more = [f"- and {len(errors) - MOST_TROUBLES} more"] if len(errors) > MOST_TROUBLES else []
+    raise NotFit("\n".join([f"{intro}:", *(line[:LONGEST_TROUBLE] for line in lines), *more]), call)
+
+
+def asked_again(
+    request: MessagesRequest, message: Mapping[str, Any], trouble: NotFit, wanted: Wanted
+) -> MessagesRequest:
+    """The request that goes on from an answer that does not fit, telling the model why."""
+    content = [block for block in message["content"] if block.get("type") in {"text", "tool_use"}]
+    calls = [block for block in content if block["type"] == "tool_use"]
+    if calls:
+        told: Any = [
+            {"type": "tool_result", "tool_use_id": block["id"], "is_error": True, "content": _why(block, trouble)}
+            for block in calls
+        ]
+    else:
+        told = (
+            f"{trouble}\nAnswer again with one JSON value that fits this JSON schema, and with nothing else:\n"
+            f"{msgspec.json.encode(wanted.schema).decode()}"
+        )
+    answered = content or [{"type": "text", "text": "(no answer)"}]
+    again = [{"role": "assistant", "content": answered}, {"role": "user", "content": told}]
+    return msgspec.structs.replace(request, messages=[*request.messages, *again])
+
+
+def _why(block: Mapping[str, Any], trouble: NotFit) -> str:
+    if block["id"] == trouble.call:
+        return f"{trouble}\nCall it again with arguments that fit."
+    return "Not run, because another call beside it was not right. Repeat it."
