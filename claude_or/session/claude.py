@@ -201,3 +201,20 @@ def _read_within(reader: int, limit: float) -> str:
     finally:
         os.close(reader)
     return said.decode("utf-8", "replace")
+
+
+def without_own_key(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variable by which `claude` leaves a key alone that its `/login` stored; nothing where there is none.
+
+    Beside the session's token it would warn of two credentials in every session, and advise to `/logout`. Source: Claude Code 2.1.330,
+    measured. A key in the keychain of macOS is not seen from here.
+    """
+    from claude_or.config.folders import home_folder
+
+    folder = environ.get("CLAUDE_CONFIG_DIR") or home_folder(environ)
+    try:
+        with open(os.path.join(folder, ".claude.json"), "rb") as file:
+            stored = b'"primaryApiKey"' in file.read()
+    except OSError:
+        stored = False
+    return {"CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST": "1"} if stored else {}

@@ -13,7 +13,7 @@ import time
 
 from claude_or.errors import EXIT_PROXY, EXIT_USAGE, ClaudeOrError
 from claude_or.session.arguments import Arguments, prints, rewrite, value_of
-from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian
+from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian, without_own_key
 from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
 from claude_or.session.plan import LaunchPlan, launch_plan
 from claude_or.session.runfolder import CONTROL_FILE, RunFolder, base_folder, start_time, sweep
@@ -330,6 +330,7 @@ def _child_environment(session: Session, settings: str) -> dict[str, str]:
     }
     if session.servers is not None:
         variables |= session.servers.variables(session.environ)
+    variables |= without_own_key(session.environ)
     return environment_of(session.environ, variables, without=session.plan.without, settings_path=settings)
 
 

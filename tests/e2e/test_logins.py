@@ -25,15 +25,18 @@ API_KEY = "sk-ant-api03-synthetic-synthetic-0123456789"
 
 
 @pytest.mark.parametrize(
-    ("login", "key"),
+    ("login", "key", "stored"),
     [
-        (True, True),
-        pytest.param(True, False, marks=pytest.mark.slow),
-        pytest.param(False, True, marks=pytest.mark.slow),
+        (True, True, True),
+        pytest.param(True, False, False, marks=pytest.mark.slow),
+        pytest.param(False, True, False, marks=pytest.mark.slow),
+        pytest.param(False, False, True, marks=pytest.mark.slow),
     ],
-    ids=["both", "login", "key"],
+    ids=["all", "login", "key", "a key that a login stored"],
 )
-async def test_a_login_and_a_key_are_neither_asked_about_nor_used_nor_changed(lab: Lab, login: bool, key: bool) -> None:
+async def test_a_login_and_a_key_are_neither_asked_about_nor_used_nor_changed(
+    lab: Lab, login: bool, key: bool, stored: bool
+) -> None:
     credentials = lab.home / ".claude" / ".credentials.json"
     config = lab.home / ".claude.json"
     before: dict[str, Any] = msgspec.json.decode(config.read_bytes())
@@ -43,8 +46,10 @@ async def test_a_login_and_a_key_are_neither_asked_about_nor_used_nor_changed(la
         theirs["oauthAccount"] = ACCOUNT
     if key:
         lab.extra["ANTHROPIC_API_KEY"] = API_KEY
+    if stored:
+        theirs["primaryApiKey"] = API_KEY
     lab.write(config, before | theirs)
-    stored = credentials.read_bytes() if login else None
+    credentials_before = credentials.read_bytes() if login else None
 
     async with lab.terminal() as terminal:
         await ready(terminal)
@@ -54,9 +59,9 @@ async def test_a_login_and_a_key_are_neither_asked_about_nor_used_nor_changed(la
         await terminal.type_line("/exit")
         assert await terminal.exit_code() == 0
 
-    for words in ("Auth conflict", "API key?", "Log in", "/login", "/logout"):
+    for words in ("Auth conflict", "auth may not work", "API key?", "Log in", "/login", "/logout"):
         assert words not in shown
-    assert (credentials.read_bytes() if login else None) == stored
+    assert (credentials.read_bytes() if login else None) == credentials_before
     after = msgspec.json.decode(config.read_bytes())
     assert {name: after.get(name) for name in theirs} == theirs
     assert "customApiKeyResponses" not in after
