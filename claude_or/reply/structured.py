@@ -78,7 +78,7 @@ class Structured:
                 raise ReplyFailed(refused.failure) from refused
             except NotFit as trouble:
                 attempt += 1
-                _log.warning("answer does not fit the schema", slug=self.slug, attempt=attempt, reason=str(trouble))
+                _log.warning("answer does not fit the schema", slug=self.slug, attempt=attempt, reason=trouble.plain)
                 if attempt > self.retries:
                     raise ReplyFailed(self._given_up(trouble, attempt)) from trouble
                 request = asked_again(ask.request, message, trouble, wanted)
@@ -91,7 +91,7 @@ class Structured:
             kind="api",
             status=502,
             type="api_error",
-            message=f"{self.slug} was asked {times} and never kept to the JSON schema of the request. {trouble}\n"
+            message=f"{self.slug} was asked {times} and never kept to the JSON schema of the request. {trouble.plain}\n"
             "Choose a model with structured outputs (`claude-or models search` tells them), or a simpler schema.",
             should_retry=False,
         )

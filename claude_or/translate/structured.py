@@ -8,33 +8,30 @@ Source: the API reference of structured outputs.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from claude_or.translate.judge import check_schema, faults, values_in
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema, is_strict
 from claude_or.wire.anthropic import BadRequest, MessagesRequest
 
 MOST_TROUBLES: Final = 5
 """So many violations are told at once; a model that has them explained one by one needs as many calls."""
-LONGEST_TROUBLE: Final = 300
-"""Characters of one violation: a message may quote the whole value."""
-
-_FENCE: Final = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 
 
 class NotFit(Exception):
-    """An answer that is not what was asked for; the text tells the model (and, in the end, the user) why.
+    """An answer that is not what was asked for; the text tells the model why, `plain` the user and the log, with nothing quoted.
 
     `call` is the id of the call whose arguments are wrong, empty where it is the answer itself.
     """
 
-    def __init__(self, trouble: str, call: str = "") -> None:
+    def __init__(self, trouble: str, call: str = "", *, plain: str = "") -> None:
         super().__init__(trouble)
         self.call = call
+        self.plain = plain or trouble
 
 
 class Wanted(NamedTuple):
@@ -88,15 +85,8 @@ def check_schemas(request: MessagesRequest) -> None:
     for i, tool in enumerate(request.tools or ()):
         if tool.get("strict") is True and isinstance(schema := tool.get("input_schema"), dict):
             schemas.append((schema, f"tools.{i}.input_schema"))
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
-
     for schema, place in schemas:
-        try:
-            validator_for(schema).check_schema(schema)
-        except SchemaError as wrong:
-            path = ".".join(str(part) for part in wrong.absolute_path)
-            raise BadRequest(wrong.message[:LONGEST_TROUBLE], f"{place}.{path}" if path else place) from None
+        check_schema(schema, place)
 
 
 def fitting(message: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
@@ -113,7 +103,7 @@ def fitting(message: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
         return dict(message)
     said, text = _answer(content)
     trouble = NotFit("The answer is not a JSON value." if text.strip() else "The answer is empty.")
-    for n, (value, written) in enumerate(_candidates(text)):
+    for n, (value, written) in enumerate(values_in(text)):
         try:
             _check(value, wanted.schema, "The JSON value does not fit the schema")
         except NotFit as wrong:
@@ -136,45 +126,18 @@ def _answer(content: Sequence[dict[str, Any]]) -> tuple[list[str], str]:
     return said, "".join(said)
 
 
-def _candidates(text: str) -> Iterator[tuple[Any, str]]:
-    """The JSON values that the answer may mean, and how they are written: all of it, fenced ones, one between words."""
-    bare = text.strip()
-    if text != bare:
-        yield from _read(text)
-    places = [bare, *(found.strip() for found in reversed(_FENCE.findall(text)))]
-    for opening, closing in ("{}", "[]"):
-        places.append(bare[bare.find(opening) : bare.rfind(closing) + 1])
-    for place in dict.fromkeys(places):
-        yield from _read(place)
-
-
-def _read(written: str) -> Iterator[tuple[Any, str]]:
-    try:
-        yield msgspec.json.decode(written), written
-    except (msgspec.DecodeError, RecursionError):
-        return
-
-
 def _check(value: Any, schema: dict[str, Any], intro: str, call: str = "") -> None:
-    from jsonschema.exceptions import best_match
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    # An empty registry: a schema may refer to itself, never to the network.
-    validator = validator_for(schema)(schema, registry=Registry())
-    try:
-        errors = list(validator.iter_errors(value))
-    except Unresolvable as unknown:
-        raise BadRequest(f"Unresolvable reference: {unknown}", "schema") from None
-    if not errors:
+    found = faults(value, schema)
+    if not found:
         return
-    lines = [
-        f"- {error.json_path}: {(best_match(error.context) or error).message if error.context else error.message}"
-        for error in errors[:MOST_TROUBLES]
-    ]
-    more = [f"- and {len(errors) - MOST_TROUBLES} more"] if len(errors) > MOST_TROUBLES else []
-    raise NotFit("\n".join([f"{intro}:", *(line[:LONGEST_TROUBLE] for line in lines), *more]), call)
+    left = len(found) - MOST_TROUBLES
+    more = [f"and {left} more"] if left > 0 else []
+
+    def listed(lines: list[str]) -> str:
+        return "\n".join([f"{intro}:", *(f"- {line}" for line in [*lines, *more])])
+
+    told = found[:MOST_TROUBLES]
+    raise NotFit(listed([fault.told for fault in told]), call, plain=listed([fault.plain for fault in told]))
 
 
 def asked_again(

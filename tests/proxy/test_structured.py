@@ -94,6 +94,16 @@ async def test_one_that_never_gives_in_ends_in_an_error_that_says_so(*, stream: 
     assert (spent.calls, len(host.asks)) == (3, 3)
 
 
+async def test_the_failure_says_where_it_broke_and_quotes_nothing_of_the_answer() -> None:
+    secret = '{"animal": {"name": "s3cr3t"}, "legs": 4}'
+    async with plain(bills(secret)) as host, gateway(host, settings=settings(retries=0)) as door:
+        with pytest.raises(anthropic.APIStatusError) as failed:
+            await read(door)
+    # Failures go to the log, which holds no answers.
+    assert '$.animal breaks the rule type "string"' in failed.value.message
+    assert "s3cr3t" not in failed.value.message
+
+
 async def test_the_number_of_times_is_the_users() -> None:
     async with plain(bills(BAD, GOOD)) as host, gateway(host, settings=settings(retries=0)) as door:
         with pytest.raises(anthropic.APIStatusError, match="asked once"):
