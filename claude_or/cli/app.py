@@ -15,11 +15,14 @@ from typer.core import TyperCommand, TyperGroup
 
 from claude_or import __version__
 from claude_or.cli import app_mcp, app_models, app_money, app_setup
-from claude_or.errors import EXIT_USAGE, ClaudeOrError
+from claude_or.errors import EXIT_FAILURE, EXIT_USAGE, ClaudeOrError
 
 if TYPE_CHECKING:
     from claude_or.cli.result import CommandResult
     from claude_or.config.load import Overrides
+
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""Every command line that cannot be read. Typer keeps the class in a private module, or takes it from Click, by version."""
 
 SESSION = "Options of a session (they stand before claude's own)"
 CHECKS = "Look"
@@ -78,6 +81,13 @@ class _Command(TyperCommand):
 class _Group(TyperGroup):
     def get_help_option(self, ctx: Any) -> Any:
         return _without_type(super().get_help_option(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from claude_or.cli.typos import no_such_command
+
+            raise no_such_command(args[0], self.commands, ctx.command_path)
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -273,8 +283,27 @@ app_mcp.register(app, _Command, _Group, _answer)
 def run(arguments: list[str]) -> int:
     """Run one command, or show help, and return the exit code. Raises `ClaudeOrError` for the boundary in `cli/main.py`."""
     try:
-        app(arguments, prog_name="claude-or")
-    except SystemExit as leave:
-        # Typer's own code for a command line that it cannot read is 2; ours is documented as 64.
-        return EXIT_USAGE if leave.code == 2 else int(leave.code or 0)
-    return 0
+        code = app(arguments, prog_name="claude-or", standalone_mode=False)
+    except typer.Abort:
+        return EXIT_FAILURE
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # by its name, as Typer does: older versions do not have it
+            error.show()
+            return EXIT_USAGE
+        raise _in_our_words(error) from None
+    return code if isinstance(code, int) else 0
+
+
+def _in_our_words(error: Any) -> ClaudeOrError:
+    """A command line that cannot be read, as an error of ours; an unknown option with the nearest one that exists."""
+    from claude_or.cli.typos import nearest
+
+    context = error.ctx
+    message = str(error.format_message())
+    unknown = getattr(error, "option_name", None)
+    if unknown and hasattr(error, "possibilities"):
+        options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
+        near = nearest(unknown, [*options, "--help"])
+        message = f"No such option {unknown!r}." + (f" Did you mean {near!r}?" if near else "")
+    whose = context.command_path if context is not None else "claude-or"
+    return ClaudeOrError(message, hint=f"`{whose} --help` shows what it takes.", exit_code=EXIT_USAGE)

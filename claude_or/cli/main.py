@@ -10,7 +10,7 @@ import sys
 
 from claude_or.cli.names import COMMANDS
 from claude_or.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, ClaudeOrError
-from claude_or.session.arguments import Arguments, misspelt, split
+from claude_or.session.arguments import Arguments, split
 
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _run(argv: Sequence[str]) -> int:
         from claude_or.session.rehearsal import rehearse
 
         return rehearse(arguments, environ)
-    _ask_about_misspelling(arguments)
+    _see_to_typos(arguments, argv)
     _see_to_claude(arguments, environ)
     _see_to_key(arguments, environ)
     from claude_or.session.flow import run_demo, run_session
@@ -135,13 +135,20 @@ def _pass_to_claude(arguments: Arguments, environ: dict[str, str]) -> int:
     os.execve(claude, ["claude", *arguments.theirs], environ)  # noqa: S606 - there is no shell to be had, and none wanted
 
 
-def _ask_about_misspelling(arguments: Arguments) -> None:
-    """`claude-or doctr` would send "doctr" to a model and bill it. Asked on a terminal only; scripts mean what they say."""
-    meant = misspelt(arguments.theirs, COMMANDS) if sys.stdin.isatty() and sys.stderr.isatty() else None
+def _see_to_typos(arguments: Arguments, argv: Sequence[str]) -> None:
+    """`claude-or doctr` would send "doctr" to a model and bill it: asked about on a terminal, told elsewhere."""
+    theirs = arguments.theirs
+    if not theirs or arguments.kind != "session" or list(argv[-len(theirs) - 1 :][:1]) == ["--"]:
+        return
+    from claude_or.cli.typos import command_meant, refuse_certain, remarks
+
+    refuse_certain(theirs)
+    meant = command_meant(theirs) if len(theirs) == 1 and sys.stdin.isatty() and sys.stderr.isatty() else None
     if meant is None:
+        sys.stderr.write("".join(f"claude-or: {line}\n" for line in remarks(theirs)))
         return
     sys.stderr.write(
-        f"Did you mean `claude-or {meant}`? [y = run it, Enter = send {arguments.theirs[0]!r} as a prompt] "
+        f"No such command {theirs[0]!r}. Did you mean `claude-or {meant}`? [y = run it, Enter = send it as a prompt] "
     )
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in {"y", "yes"}:

@@ -20,3 +20,11 @@ COMMANDS: frozenset[str] = frozenset({
     "statusline",
     "usage",
 })
+
+BELOW: dict[str, frozenset[str]] = {
+    "budget": frozenset({"raise"}),
+    "config": frozenset({"check", "edit", "path", "schema", "show"}),
+    "mcp": frozenset({"import", "list", "logs", "restart", "status", "test", "trust", "warm"}),
+    "models": frozenset({"refresh", "search", "show"}),
+}
+"""The commands below a command."""

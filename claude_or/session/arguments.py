@@ -199,13 +199,3 @@ def rewrite(
     front = [] if settings_at >= 0 else ["--settings", settings]
     # One value per flag: `--mcp-config` takes several, and would swallow the prompt that follows. The user's own still count.
     return front + [f"--mcp-config={config}" for config in mcp_configs] + out
-
-
-def misspelt(theirs: Sequence[str], commands: frozenset[str]) -> str | None:
-    """The command of ours that a single lone word was probably meant to be. Asked only on a terminal: a prompt costs money."""
-    if len(theirs) != 1 or not theirs[0].isalpha() or len(theirs[0]) < 4:
-        return None
-    from difflib import get_close_matches
-
-    near = get_close_matches(theirs[0].lower(), sorted(commands), n=1, cutoff=0.75)
-    return near[0] if near else None

@@ -13,7 +13,6 @@ from claude_or.session.arguments import (
     REPEATED,
     SWITCHES,
     VALUED,
-    misspelt,
     prints,
     rewrite,
     split,
@@ -189,18 +188,3 @@ def test_print_mode_is_recognised() -> None:
     assert prints(["-p"])
     assert prints(["--verbose", "--print"])
     assert not prints(["--", "-p"])
-
-
-@pytest.mark.parametrize(
-    ("theirs", "meant"),
-    [
-        (["doctr"], "doctor"),
-        (["modles"], "models"),
-        (["hello"], None),
-        (["fix the doctor"], None),
-        (["doctr", "--x"], None),
-        (["-d"], None),
-    ],
-)
-def test_one_misspelt_word_is_recognised(theirs: list[str], meant: str | None) -> None:
-    assert misspelt(theirs, COMMANDS) == meant
