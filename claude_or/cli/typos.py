@@ -85,9 +85,7 @@ def remarks(theirs: Sequence[str]) -> list[str]:
     told: list[str] = []
     meant = command_meant(theirs)
     if meant:
-        told.append(
-            f"{theirs[0]!r} is no command and goes to claude as a prompt. Did you mean `claude-or {meant}`?"
-        )
+        told.append(f"{theirs[0]!r} is no command and goes to claude as a prompt. Did you mean `claude-or {meant}`?")
     ours = (*VALUED, *SWITCHES)
     for at, token in enumerate(theirs):
         if token == "--":

@@ -111,7 +111,9 @@ def test_doctor_examines_the_real_surroundings(
 
 @pytest.mark.parametrize("arguments", [["models", "--nope"], ["models", "extra"], ["serve", "--port", "x"]])
 def test_a_command_line_that_cannot_be_read_has_its_own_code(arguments: list[str]) -> None:
-    assert run(arguments) == EXIT_USAGE
+    with pytest.raises(ClaudeOrError) as told:
+        run(arguments)
+    assert told.value.exit_code == EXIT_USAGE
 
 
 def loaded_by(environ: dict[str, str], cwd: str, *arguments: str) -> set[str]:
