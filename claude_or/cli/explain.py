@@ -28,6 +28,7 @@ from claude_or.translate.native import NativeOrder, to_native
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
 from claude_or.translate.search_calls import offered_search, with_function
+from claude_or.translate.sight import unseen
 from claude_or.translate.structured import asked_format, unenforced
 from claude_or.upstream.catalogue import best_known
 from claude_or.upstream.chat import session_key
@@ -70,7 +71,7 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     chosen = choose_path(route.slug, route.provider, loaded.settings)
     profile = profile_of(route, catalog, loaded.settings)
     try:
-        web |= _schema_kept(ask, route, profile, loaded.settings)
+        web |= _schema_kept(ask, route, profile, loaded.settings) | _put_in_words(ask, route, profile, loaded.settings)
         order = _order(ask, route, profile)
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with {refused.failure.status}: {refused}"))
@@ -118,6 +119,19 @@ def _schema_kept(ask: Ask, route: Route, profile: ModelProfile, settings: Settin
     if not said.check:
         return {"structured_output": "nobody: structured_output.check is off"}
     return {"structured_output": f"claude-or: the answer is checked, and asked for again up to {said.retries} times"}
+
+
+def _put_in_words(ask: Ask, route: Route, profile: ModelProfile, settings: Settings) -> dict[str, str]:
+    """Who looks at what the model or its host cannot take. The request that is shown still has it as a note."""
+    if route.path == "native":
+        return {}
+    kinds = [one.kind for one in unseen(ask.request, profile, pictures=settings.models.vision is not None)]
+    said: dict[str, str] = {}
+    if count := kinds.count("picture"):
+        said["pictures"] = f"{count}, described by models.vision, {settings.models.vision}, in calls of their own"
+    if count := kinds.count("pdf"):
+        said["pdf"] = f"{count}, as text that is extracted here"
+    return said
 
 
 def _by_host(what: str, route: Route) -> str:

@@ -43,6 +43,8 @@ class Models:
     """The role of that name, for requests that ask for it."""
     long_context: str | None = None
     """Takes over a request that is estimated to be longer than its own model's window."""
+    vision: str | None = None
+    """Describes pictures for models that see none. Without it such a model reads a note in a picture's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

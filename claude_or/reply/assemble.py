@@ -1,6 +1,6 @@
 """The only place that says which wrappers an answer passes and in which order.
 
-    Once( Fallback( route → Structured( WebSearch( Guarded( Meter( leaf ) ) ) ) , route → … ) )
+    Once( Fallback( route → Structured( WebSearch( Sight( Guarded( Meter( leaf ) ) ) ) ) , route → … ) )
 
 Wrappers that depend on a model's abilities stand inside the fallback, which may change the model; the meter stands innermost and
 sees every call; a breaker stands around it, since a call that is not made costs nothing. A chain holds no state of its own, so it is built anew for each request from the settings of that moment; what
@@ -30,11 +30,12 @@ from claude_or.reply.meter import Charge, Meter
 from claude_or.reply.once import Once, Requests
 from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
+from claude_or.reply.sight import Album, Sight
 from claude_or.reply.structured import Structured
 from claude_or.reply.web_search import WebSearch
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
-from claude_or.routing.plan import window_of
+from claude_or.routing.plan import vision_plan, window_of
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.translate.tokens import Measure, Weigh
 from claude_or.translate.web_search import Search
@@ -43,6 +44,7 @@ from claude_or.upstream.hosts import limits_for
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.native import NativeReplier
 from claude_or.upstream.openrouter import OpenRouter
+from claude_or.upstream.pdf import pdf_text
 from claude_or.wire.anthropic import MessagesRequest
 from claude_or.wire.events import Usage
 
@@ -66,38 +68,50 @@ class Parts:
     requests: Requests = field(default_factory=Requests)
     pins: Pins = field(default_factory=Pins)
     scales: Scales = field(default_factory=Scales)
+    album: Album = field(default_factory=Album)
 
 
 def assemble(plan: Plan, parts: Parts) -> Replier:
     """Who answers a request of this plan."""
-    limits = parts.settings().limits
-    fallback = Fallback(
-        routes=[
-            (
-                route,
-                _answering(route, Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers), parts),
-            )
-            for route in plan.routes
-        ],
-        attempts=limits.attempts,
+    routes = [(route, _answering(route, _guarded(route, parts), parts)) for route in plan.routes]
+    return Once(inner=_fallback(routes, parts, parts.pins), requests=parts.requests)
+
+
+def _fallback(routes: list[tuple[Route, Replier]], parts: Parts, pins: Pins) -> Fallback:
+    return Fallback(
+        routes=routes,
+        attempts=parts.settings().limits.attempts,
         window_of=lambda route: window_of(route, parts.settings(), parts.catalog()),
-        pins=parts.pins,
+        pins=pins,
         sleep=parts.sleep,
         clock=parts.clock,
         random=parts.random,
     )
-    return Once(inner=fallback, requests=parts.requests)
+
+
+def _guarded(route: Route, parts: Parts) -> Replier:
+    return Guarded(inner=_metered(route, parts), route=route, breakers=parts.breakers)
 
 
 def _answering(route: Route, inner: Replier, parts: Parts) -> Replier:
     """What the route's model or host cannot do, around who does the rest."""
-    searching = _searching(route, inner, parts)
+    searching = _searching(route, _seeing(route, inner, parts), parts)
     settings = parts.settings()
     # A host of the client's own API has structured outputs of its own.
     if route.path == "native" or not settings.structured_output.check:
         return searching
     profile = profile_of(route, parts.catalog(), settings)
     return Structured(inner=searching, profile=profile, slug=route.slug, retries=settings.structured_output.retries)
+
+
+def _seeing(route: Route, inner: Replier, parts: Parts) -> Replier:
+    profile = profile_of(route, parts.catalog(), parts.settings())
+    if route.path == "native" or (profile.files and profile.images is not False):
+        return inner
+    plan = vision_plan(parts.settings()) if profile.images is False else None
+    # Pins of their own: who describes a picture says nothing about who answers the conversation.
+    eyes = _fallback([(other, _guarded(other, parts)) for other in plan.routes], parts, Pins()) if plan else None
+    return Sight(inner=inner, profile=profile, album=parts.album, read=pdf_text, eyes=eyes, plan=plan)
 
 
 def _searching(route: Route, inner: Replier, parts: Parts) -> Replier:

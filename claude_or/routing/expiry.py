@@ -46,9 +46,11 @@ def models_in_use(settings: Settings) -> dict[tuple[str, str], list[str]]:
             other = resolve(name, settings)
             if "fallback" not in (uses := found.setdefault((other.slug, other.host), [])):
                 uses.append("fallback")
-    if settings.models.long_context is not None:
-        longest = resolve(settings.models.long_context, settings)
-        found.setdefault((longest.slug, longest.host), []).append("long_context")
+    for use in ("long_context", "vision"):
+        name: str | None = getattr(settings.models, use)
+        if name is not None:
+            other = resolve(name, settings)
+            found.setdefault((other.slug, other.host), []).append(use)
     return found
 
 

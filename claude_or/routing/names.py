@@ -144,13 +144,14 @@ def meant_now(asked: str, told: Mapping[str, Role], settings: Settings) -> str:
 
 
 def hosts_in_use(settings: Settings) -> frozenset[str]:
-    """The hosts that some role may ask, its fallbacks and the long context included."""
+    """The hosts that some role may ask, its fallbacks, the long context and the eyes included."""
     asked = [choice.host for choice in roles(settings).values()]
     asked += [
         found.host for role in ROLES for name in fallbacks_of(role, settings) if (found := resolve(name, settings))
     ]
-    if settings.models.long_context is not None:
-        asked.append(resolve(settings.models.long_context, settings).host)
+    for name in (settings.models.long_context, settings.models.vision):
+        if name is not None:
+            asked.append(resolve(name, settings).host)
     return frozenset(asked)
 
 

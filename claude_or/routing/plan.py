@@ -16,7 +16,7 @@ from claude_or.routing.names import RoleChoice, UnknownModel, fallbacks_of, reso
 from claude_or.routing.paths import choose_path
 from claude_or.routing.preferences import preferences_for, provider_objects
 
-__all__ = ["RoleChoice", "UnknownModel", "for_length", "plan_for", "roles", "window_of"]
+__all__ = ["RoleChoice", "UnknownModel", "for_length", "plan_for", "roles", "vision_plan", "window_of"]
 
 ANSWER_ROOM = 8_192
 """Tokens that a window should have left for the answer, …"""
@@ -43,6 +43,16 @@ def plan_for(asked: str, settings: Settings, catalog: Catalog | None) -> Plan:
         ]
         routes += spare
     return Plan(asked=asked, role=found.role, routes=tuple(routes), reason=found.reason)
+
+
+def vision_plan(settings: Settings) -> Plan | None:
+    """Who describes pictures for models that see none; None when nobody was named. Raises `UnknownModel`."""
+    name = settings.models.vision
+    if name is None:
+        return None
+    found = resolve(name, settings)
+    routes = _routes(found.slug, found.host, "background", settings)
+    return Plan(asked=name, role="background", routes=tuple(routes), reason=f"models.vision is {name}")
 
 
 def for_length(plan: Plan, tokens: int, settings: Settings, catalog: Catalog | None) -> Plan:

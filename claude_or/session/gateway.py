@@ -25,6 +25,7 @@ from claude_or.reply.meter import Meter
 from claude_or.reply.once import Requests
 from claude_or.reply.pins import Pins
 from claude_or.reply.scales import Scales
+from claude_or.reply.sight import Album
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.routing.expiry import expiring
@@ -105,6 +106,7 @@ class Gateway:
         self._requests = Requests()
         self._pins = Pins()
         self._scales = Scales()
+        self._album = Album()
         self._search = search_by(lambda: self.settings.web_search, environ or {})
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
@@ -182,6 +184,7 @@ class Gateway:
             requests=self._requests,
             pins=self._pins,
             scales=self._scales,
+            album=self._album,
             search=self._search,
         )
         return assemble(plan, parts)

@@ -19,6 +19,7 @@ from claude_or.config.load import Overrides
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from tests.cli.conftest import KEY
 from tests.cli.host import Host
+from tests.fakes.papers import document, picture
 
 REQUEST: dict[str, Any] = {
     "model": "opus",
@@ -168,6 +169,19 @@ def test_it_says_who_keeps_the_schema(ask: Any, environ: dict[str, str], tmp_pat
     config.write_text("structured_output: {check: false}\n")
     off = ask(wanted, big="acme/unknown", config=str(config))
     assert off.data["structured_output"] == "nobody: structured_output.check is off"
+
+
+def test_it_says_who_looks_at_pictures_and_documents(ask: Any, environ: dict[str, str], tmp_path: Path) -> None:
+    shown = {**REQUEST, "messages": [{"role": "user", "content": [picture(1), picture(2), document("a")]}]}
+    assert "pictures" not in ask(shown, big="z-ai/glm-5.3").data
+    config = tmp_path / "eyes.yaml"
+    config.write_text(
+        "models: {vision: google/gemini-4-argon}\n"
+        "providers: {lab: {base_url: 'http://127.0.0.1:9/v1', models: {tiny: {images: false}}}}\n"
+    )
+    told = ask(shown, big="lab:tiny", config=str(config))
+    assert told.data["pictures"].startswith("2, described by models.vision, google/gemini-4-argon")
+    assert told.data["pdf"] == "1, as text that is extracted here"
 
 
 FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}

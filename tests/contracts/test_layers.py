@@ -185,6 +185,7 @@ def test_broad_excepts_stand_only_at_the_boundaries() -> None:
         "mcp.server",
         "log",
         "upstream.litellm_worker",
+        "upstream.pdf_worker",
     }
     for path in modules():
         name = dotted(path).removeprefix("claude_or.")

@@ -1,0 +1,135 @@
+"""Eyes for a model that has none, and the text of PDFs for a host that opens no files.
+
+Before the model is asked, what it cannot take is put into words (`translate/sight.py`): a picture by the vision model of the
+configuration, in a call that passes a meter of its own, a PDF by its text. Each content is looked at once in a session, however many
+requests and turns hold it. Nothing here ever fails a request: what could not be put into words becomes the note that stands there
+without this wrapper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from claude_or.log import get_log
+from claude_or.reply.base import whole_message
+from claude_or.routing.ask import Ask, Burst, Plan, Replier, ReplyFailed
+from claude_or.translate.profiles import ModelProfile
+from claude_or.translate.sight import Sighted, asking_to_see, description, in_words, unseen
+
+MOST_AT_ONCE: Final = 4
+MOST_NEW: Final = 20
+"""Pictures that one request may have described; the rest of a long history stays a note."""
+MOST_TRIES: Final = 2
+"""A picture that could not be described is tried again with a later request, so often in all: then its place stays as it is."""
+MOST_KEPT: Final = 1000
+LOOK_SECONDS: Final = 120.0
+
+_log = get_log("reply")
+
+
+class Album:
+    """What was put into words in this session, by content. One for all requests."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+        self._failed: dict[str, int] = {}
+        self._running: dict[str, asyncio.Event] = {}
+
+    def words(self, key: str) -> str | None:
+        """What is known already."""
+        return self._words.get(key)
+
+    def is_hopeless(self, key: str) -> bool:
+        """Whether it failed too often."""
+        return self._failed.get(key, 0) >= MOST_TRIES
+
+    def pass_over(self, key: str) -> None:
+        """Leave it a note for good."""
+        self._failed[key] = MOST_TRIES
+
+    async def look(self, key: str, how: Callable[[], Awaitable[str]]) -> None:
+        """Have it put into words unless that was done, is being done, or is hopeless."""
+        while not (key in self._words or self.is_hopeless(key)):
+            running = self._running.get(key)
+            if running is not None:
+                await running.wait()  # whoever looked may have left before the answer: then it is our turn
+                continue
+            done = self._running[key] = asyncio.Event()
+            try:
+                if words := await how():
+                    if len(self._words) >= MOST_KEPT:
+                        del self._words[next(iter(self._words))]
+                    self._words[key] = words
+                    return
+                self._failed[key] = self._failed.get(key, 0) + 1
+                return
+            finally:
+                del self._running[key]
+                done.set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """Passes requests on with words in place of what the model of `profile` cannot take.
+
+    `eyes` answers under `plan`, the vision model's; None when there is none. `read` gives the text of a PDF from its base64.
+    """
+
+    inner: Replier
+    profile: ModelProfile
+    album: Album
+    read: Callable[[str], Awaitable[str]]
+    eyes: Replier | None = None
+    plan: Plan | None = None
+
+    async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        """The inner answer. Raises `ReplyFailed` as that does."""
+        pictures = self.eyes is not None
+        found = unseen(ask.request, self.profile, pictures=pictures)
+        if found:
+            await self._look_at(found, ask)
+            words = {one.key: said for one in found if (said := self.album.words(one.key))}
+            ask = msgspec.structs.replace(ask, request=in_words(ask.request, self.profile, words, pictures=pictures))
+        async with aclosing(self.inner.reply(ask)) as bursts:
+            async for burst in bursts:
+                yield burst
+
+    async def _look_at(self, found: list[Sighted], ask: Ask) -> None:
+        new = [one for one in found if self.album.words(one.key) is None and not self.album.is_hopeless(one.key)]
+        # The newest matter most.
+        for one in new[:-MOST_NEW]:
+            self.album.pass_over(one.key)
+        places = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def look(one: Sighted) -> None:
+            async with places:
+                await self.album.look(one.key, lambda: self._words_for(one, ask))
+
+        await asyncio.gather(*(look(one) for one in new[-MOST_NEW:]))
+
+    async def _words_for(self, one: Sighted, ask: Ask) -> str:
+        if one.kind == "pdf":
+            text = await self.read(one.block["source"]["data"])
+            _log.info("pdf read", characters=len(text), content=one.key[:12])
+            return text
+        eyes, plan = self.eyes, self.plan
+        if eyes is None or plan is None:
+            return ""
+        slug = plan.routes[0].slug
+        request = asking_to_see(one.block, plan.asked)
+        question = msgspec.structs.replace(ask, request=request, raw=b"", plan=plan, betas=(), replay_reasoning=True)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                words = description(await whole_message(eyes, question), slug)
+        except (ReplyFailed, TimeoutError) as failed:
+            reason = failed.failure.message if isinstance(failed, ReplyFailed) else f"silent for {LOOK_SECONDS:g} s"
+            _log.warning("picture not described", slug=slug, content=one.key[:12], reason=reason)
+            return ""
+        _log.info("picture described", slug=slug, characters=len(words), content=one.key[:12])
+        return words

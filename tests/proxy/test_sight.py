@@ -1,0 +1,139 @@
+"""Pictures before a model that sees none: who describes them, how often, what it costs, and what happens when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from claude_or.config.schema import Limits, Models, Settings
+from tests.fakes.listing import GEMINI, GLM
+from tests.fakes.openrouter import Ask, OpenRouterFake
+from tests.fakes.papers import document, picture
+from tests.fakes.replies import Reply, Scripted, Tokens, error, pause, text
+from tests.proxy.gateway import Door, gateway
+
+NOTE = "[image omitted: model has no vision]"
+SETTINGS = Settings(models=Models(big=GLM, small=GLM, vision=GEMINI), limits=Limits(attempts=1))
+
+
+def user(*content: Any) -> dict[str, Any]:
+    return {
+        "role": "user",
+        "content": [{"type": "text", "text": one} if isinstance(one, str) else one for one in content],
+    }
+
+
+async def turn(door: Door, *messages: Any) -> Any:
+    return await door.post({"model": GLM, "max_tokens": 4000, "stream": True, "messages": list(messages)})
+
+
+def seen(host: OpenRouterFake) -> list[Ask]:
+    return [ask for ask in host.asks if ask.model == GEMINI]
+
+
+def told(host: OpenRouterFake) -> list[Ask]:
+    return [ask for ask in host.asks if ask.model == GLM]
+
+
+def brain(asked: Ask, _n: int) -> Scripted:
+    if asked.model == GEMINI:
+        return Reply([text("A grey square.")], usage=Tokens(prompt=1000, completion=20))
+    return Reply([text("I see.")], usage=Tokens(prompt=100, completion=10))
+
+
+async def test_a_picture_is_described_once_and_the_prefix_holds_over_the_turns() -> None:
+    async with OpenRouterFake(brain) as host, gateway(host, settings=SETTINGS) as door:
+        first = user("what is this?", picture(1))
+        assert (await turn(door, first)).message["content"][0]["text"] == "I see."
+        answer = {"role": "assistant", "content": [{"type": "text", "text": "I see."}]}
+        await turn(door, first, answer, user("and this?", picture(2)))
+        await turn(door, first, answer, user("and this?", picture(2)), answer, user("fine", picture(1)))
+        spent = door.tally
+        bills = {slug: count.calls for slug, count in spent}
+    assert len(seen(host)) == 2
+    one, two, three = (ask.messages for ask in told(host))
+    assert two[: len(one)] == one
+    assert three[: len(two)] == two
+    assert "A grey square." in str(one)
+    assert f"{GEMINI} describes it" in str(one)
+    assert "base64" not in str(three)
+    assert (spent.total.calls, spent.total.cost) == (5, host.invoice())
+    assert sorted(bills.values()) == [2, 3]
+    question = seen(host)[0]
+    kinds = [part["type"] for part in question.messages[0]["content"]]
+    assert kinds == ["image_url", "text"]
+    assert "tools" not in question.body
+
+
+async def test_two_requests_with_one_picture_look_once() -> None:
+    def script(asked: Ask, n: int) -> Scripted:
+        return [pause(0.2), text("A grey square.")] if asked.model == GEMINI else brain(asked, n)
+
+    async with OpenRouterFake(script) as host, gateway(host, settings=SETTINGS) as door:
+        asks = [turn(door, user(f"number {n}", picture(1))) for n in range(4)]
+        answers = await asyncio.gather(*asks)
+    assert [answer.status for answer in answers] == [200] * 4
+    assert len(seen(host)) == 1
+    assert all("A grey square." in str(ask.messages) for ask in told(host))
+
+
+async def test_who_leaves_while_looking_leaves_the_look_to_the_next() -> None:
+    def script(asked: Ask, n: int) -> Scripted:
+        if asked.model == GEMINI and len(seen(host)) == 1:
+            return [pause(30), text("too late")]
+        return brain(asked, n)
+
+    async with OpenRouterFake(script) as host, gateway(host, settings=SETTINGS) as door:
+        leaving = asyncio.create_task(turn(door, user("one", picture(1))))
+        await host.asked(1)
+        staying = asyncio.create_task(turn(door, user("two", picture(1))))
+        await asyncio.sleep(0.1)
+        leaving.cancel()
+        assert (await staying).status == 200
+    assert len(seen(host)) == 2
+    assert "A grey square." in str(told(host)[-1].messages)
+
+
+async def test_a_picture_that_cannot_be_described_is_a_note_and_tried_once_more() -> None:
+    def script(asked: Ask, n: int) -> Scripted:
+        return error(500, "on fire") if asked.model == GEMINI else brain(asked, n)
+
+    async with OpenRouterFake(script) as host, gateway(host, settings=SETTINGS) as door:
+        for _ in range(4):
+            assert (await turn(door, user("what is this?", picture(1)))).status == 200
+    assert len(seen(host)) == 2
+    assert all(NOTE in str(ask.messages) for ask in told(host))
+
+
+async def test_without_eyes_it_is_a_note() -> None:
+    async with OpenRouterFake(brain) as host, gateway(host) as door:
+        await turn(door, user(picture(1)))
+    assert not seen(host)
+    assert NOTE in str(told(host)[0].messages)
+
+
+async def test_of_a_long_history_the_newest_pictures_are_described() -> None:
+    async with OpenRouterFake(brain) as host, gateway(host, settings=SETTINGS) as door:
+        await turn(door, user(*(picture(shade) for shade in range(25))))
+        await turn(door, user(*(picture(shade) for shade in range(25))))
+    first, second = (str(ask.messages) for ask in told(host))
+    assert len(seen(host)) == 20
+    assert first.count(NOTE) == 5
+    assert first == second
+
+
+async def test_a_picture_that_a_tool_gave_is_described_in_its_result() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "a.png"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [picture(1)]}
+    async with OpenRouterFake(brain) as host, gateway(host, settings=SETTINGS) as door:
+        await turn(door, user("read a.png"), {"role": "assistant", "content": [call]}, user(result))
+    (tool,) = (message for message in told(host)[0].messages if message["role"] == "tool")
+    assert "A grey square." in msgspec.json.encode(tool["content"]).decode()
+
+
+async def test_a_pdf_stays_a_file_where_the_host_reads_it() -> None:
+    async with OpenRouterFake(brain) as host, gateway(host, settings=SETTINGS) as door:
+        await turn(door, user(document("Zebras have stripes.")))
+    assert [part["type"] for part in told(host)[0].messages[-1]["content"]] == ["file"]

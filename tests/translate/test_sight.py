@@ -1,0 +1,84 @@
+"""Which blocks a model cannot take, and how words come into their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
+from claude_or.translate.sight import asking_to_see, description, in_words, unseen
+from claude_or.wire.anthropic import MessagesRequest, decode_request
+from tests.fakes.papers import document, picture
+
+BLIND = profile_for("x/blind", ModelFacts(inputs=frozenset({"text"})))
+SEEING = profile_for("x/seeing", ModelFacts(inputs=frozenset({"text", "image"})))
+PLAIN = profile_for("blind", ModelFacts(inputs=frozenset({"text"})), openrouter=False)
+
+
+def request(*content: Any) -> MessagesRequest:
+    messages = [{"role": "user", "content": list(content)}]
+    return decode_request(msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages}))
+
+
+def result(*content: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": "t1", "content": list(content)}
+
+
+def made_of(*content: Any) -> dict[str, Any]:
+    return {"type": "document", "source": {"type": "content", "content": list(content)}}
+
+
+def kinds(asked: MessagesRequest, profile: ModelProfile, *, pictures: bool = True) -> list[str]:
+    return [one.kind for one in unseen(asked, profile, pictures=pictures)]
+
+
+def test_pictures_are_found_wherever_they_stand_and_each_content_once() -> None:
+    link = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    asked = request(
+        picture(1), result(picture(2), picture(1)), made_of(picture(3)), link, link, {"type": "text", "text": "x"}
+    )
+    assert kinds(asked, BLIND) == ["picture"] * 4
+    assert kinds(asked, SEEING) == []
+    assert kinds(asked, BLIND, pictures=False) == []
+    assert kinds(asked, profile_for("x/unknown", None)) == []
+
+
+def test_pdfs_are_read_here_only_for_hosts_that_open_none() -> None:
+    linked = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    text = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
+    asked = request(document("a"), result(document("b")), document("a"), linked, text)
+    assert kinds(asked, PLAIN) == ["pdf", "pdf"]
+    assert kinds(asked, BLIND) == []
+
+
+def test_words_take_the_place_of_a_block_and_nothing_else_changes() -> None:
+    marked = {**document("a", title="Report"), "cache_control": {"type": "ephemeral"}}
+    asked = request(
+        {"type": "text", "text": "look"}, picture(1), result(picture(2), {"type": "text", "text": "y"}), marked
+    )
+    before = msgspec.json.encode(asked.messages)
+    first, second, third = unseen(asked, PLAIN, pictures=True)
+    told = in_words(asked, PLAIN, {first.key: "one", third.key: "pages"}, pictures=True).messages[0]["content"]
+    assert told == [
+        {"type": "text", "text": "look"},
+        {"type": "text", "text": "one"},
+        result(picture(2), {"type": "text", "text": "y"}),
+        {"type": "text", "text": "Report\npages", "cache_control": {"type": "ephemeral"}},
+    ]
+    within = in_words(asked, PLAIN, {second.key: "two"}, pictures=True).messages[0]["content"]
+    assert within[2] == result({"type": "text", "text": "two"}, {"type": "text", "text": "y"})
+    assert msgspec.json.encode(asked.messages) == before
+
+
+def test_the_question_holds_the_picture_and_the_answer_is_marked() -> None:
+    question = asking_to_see({**picture(1), "cache_control": {"type": "ephemeral"}}, "eyes/model")
+    assert question.messages[0]["content"][0] == picture(1)
+    assert question.thinking == {"type": "disabled"}
+    said = description({"content": [{"type": "thinking"}, {"type": "text", "text": " A zebra. "}]}, "eyes/model")
+    assert said.splitlines() == [
+        "[A picture is here, which you cannot see. eyes/model describes it:]",
+        "A zebra.",
+        "[End of the description.]",
+    ]
+    assert description({"content": [{"type": "text", "text": " "}]}, "eyes/model") == ""

@@ -1,0 +1,59 @@
+"""The text of PDFs, good and bad."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import pytest
+from pypdf import PdfReader, PdfWriter
+
+from claude_or.upstream import pdf_worker as reader
+from claude_or.upstream.pdf import BROKEN, TOO_LONG, pdf_text
+from claude_or.upstream.pdf_worker import text_of
+from tests.fakes.papers import pdf, pdf_bytes
+
+
+def encrypted(data: bytes) -> bytes:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
+    writer.encrypt("secret", algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_the_text_comes_page_by_page() -> None:
+    assert text_of(pdf_bytes("Zebras have stripes.", "", "They run.")) == (
+        "[A PDF, as its text:]\n[Page 1 of 3]\nZebras have stripes.\n\n[Page 3 of 3]\nThey run."
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "cannot be read"),
+        (b"%PDF-1.4\nnothing", "cannot be read"),
+        (pdf_bytes("a")[:200], "cannot be read"),
+        (pdf_bytes("", ""), "2 pages holds no text"),
+        (encrypted(pdf_bytes("a")), "is encrypted"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_its_place(data: bytes, said: str) -> None:
+    assert said in text_of(data)
+
+
+def test_a_long_one_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MOST_PAGES", 2)
+    assert text_of(pdf_bytes("a", "b", "c", "d")).endswith("[Pages 3 to 4 are left out.]")
+    monkeypatch.setattr(reader, "MOST_CHARACTERS", 5)
+    assert "[Page 1 of 2]\nabcde\n\n[Pages 2 to 2 are left out.]" in text_of(pdf_bytes("abcdefgh", "x"))
+
+
+async def test_a_process_of_its_own_reads_it() -> None:
+    assert "Zebras" in await pdf_text(pdf("Zebras have stripes."))
+    assert await pdf_text("%%%") == BROKEN
+    assert "cannot be read" in await pdf_text(base64.b64encode(b"%PDF-1.4 broken").decode())
+
+
+async def test_one_that_takes_too_long_is_given_up() -> None:
+    assert await pdf_text(pdf("a"), seconds=0.0) == TOO_LONG
