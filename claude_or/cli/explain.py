@@ -113,7 +113,7 @@ def _schema_kept(ask: Ask, route: Route, profile: ModelProfile, settings: Settin
     """Who sees to it that the answer fits the schema of the request, where it wants one. Raises `BadRequest`."""
     if asked_format(ask.request) is None and not any(tool.get("strict") is True for tool in ask.request.tools or ()):
         return {}
-    if route.path == "native" or unenforced(ask.request, profile) is None:
+    if unenforced(ask.request, profile, native=route.path == "native") is None:
         return {"structured_output": f"the host, {route.provider}"}
     said = settings.structured_output
     if not said.check:

@@ -69,6 +69,8 @@ class Parts:
     pins: Pins = field(default_factory=Pins)
     scales: Scales = field(default_factory=Scales)
     album: Album = field(default_factory=Album)
+    refusing: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Host and slug of models that were found to take no JSON schema."""
 
 
 def assemble(plan: Plan, parts: Parts) -> Replier:
@@ -97,11 +99,15 @@ def _answering(route: Route, inner: Replier, parts: Parts) -> Replier:
     """What the route's model or host cannot do, around who does the rest."""
     searching = _searching(route, _seeing(route, inner, parts), parts)
     settings = parts.settings()
-    # A host of the client's own API has structured outputs of its own.
-    if route.path == "native" or not settings.structured_output.check:
+    if not settings.structured_output.check:
         return searching
-    profile = profile_of(route, parts.catalog(), settings)
-    return Structured(inner=searching, profile=profile, slug=route.slug, retries=settings.structured_output.retries)
+    return Structured(
+        inner=searching,
+        profile=profile_of(route, parts.catalog(), settings),
+        route=route,
+        retries=settings.structured_output.retries,
+        refusing=parts.refusing,
+    )
 
 
 def _seeing(route: Route, inner: Replier, parts: Parts) -> Replier:

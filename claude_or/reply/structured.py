@@ -3,7 +3,7 @@
 What the model answers is held back until it was checked (`translate/structured.py`); the signs of life of its host go through, so that
 nobody takes the silence for an end. An answer that does not fit goes back to the model with the reason, a few times; the client reads
 the one that fits, with the usage of all. Since nothing was sent before, a failure is still a plain failure: another route may be
-tried. Each call passes the meter, which stands inside.
+tried. Each call passes the meter, which stands inside. A host that refuses the schema is asked for it in words, for the rest of the session.
 """
 
 from __future__ import annotations
@@ -11,17 +11,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from claude_or.log import get_log
-from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed
+from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed, Route
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.search_weave import sum_of_usages
-from claude_or.translate.structured import NotFit, Wanted, asked_again, check_schemas, fitting, unenforced
-from claude_or.wire.anthropic import BadRequest, Failure
+from claude_or.translate.structured import (
+    NotFit,
+    Wanted,
+    asked_again,
+    body_of,
+    check_schemas,
+    fitting,
+    in_words,
+    is_asked,
+    is_refusal,
+    unenforced,
+    without_enforcement,
+)
+from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest
 from claude_or.wire.events import FoldError, fold
 from claude_or.wire.messages import frames_of
 from claude_or.wire.sse import Frame
@@ -36,23 +48,46 @@ _log = get_log("reply")
 class Structured:
     """Answers a request that wants a schema kept; every other request passes unchanged.
 
-    `retries` is how often the model is asked again, `slug` its name for messages.
+    `retries` is how often the model is asked again, `refusing` what was found to take no schemas, by host and slug.
     """
 
     inner: Replier
     profile: ModelProfile
-    slug: str
+    route: Route
     retries: int = 2
+    refusing: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """One legal answer under the contract of `routing/ask.py`. Raises `ReplyFailed`."""
+        place = (self.route.provider, self.route.slug)
+        if place not in self.refusing or not is_asked(ask.request):
+            try:
+                async with aclosing(self._answered(ask, self.profile)) as bursts:
+                    async for burst in bursts:
+                        yield burst
+                return  # noqa: TRY300
+            except ReplyFailed as failed:
+                if not is_asked(ask.request) or not is_refusal(failed.failure):
+                    raise
+                _log.warning("the host refuses the schema: asked for in words", slug=self.route.slug)
+        async with aclosing(self._answered(ask, without_enforcement(self.profile))) as bursts:
+            async for burst in bursts:
+                yield burst
+        # Only now it is certain that it was the schema.
+        self.refusing.add(place)
+
+    async def _answered(self, ask: Ask, profile: ModelProfile) -> AsyncGenerator[Burst, None]:
+        native = self.route.path == "native"
         try:
-            wanted = unenforced(ask.request, self.profile)
+            wanted = unenforced(ask.request, profile, native=native)
             if wanted is not None:
                 # In a thread: the library takes 0.1 s to load, and whoever wrote the schema may have made it slow.
                 await asyncio.to_thread(check_schemas, ask.request)
         except BadRequest as refused:
             raise ReplyFailed(refused.failure) from refused
+        if wanted and (native or profile is not self.profile):
+            # The chat leaf tells it by itself, as far as the profile of the model goes.
+            ask = self._changed(ask, in_words(ask.request, profile))
         answers = self._checked(ask, wanted) if wanted else self.inner.reply(ask)
         async with aclosing(answers) as bursts:
             async for burst in bursts:
@@ -78,12 +113,18 @@ class Structured:
                 raise ReplyFailed(refused.failure) from refused
             except NotFit as trouble:
                 attempt += 1
-                _log.warning("answer does not fit the schema", slug=self.slug, attempt=attempt, reason=trouble.plain)
+                _log.warning(
+                    "answer does not fit the schema", slug=self.route.slug, attempt=attempt, reason=trouble.plain
+                )
                 if attempt > self.retries:
                     raise ReplyFailed(self._given_up(trouble, attempt)) from trouble
-                request = asked_again(ask.request, message, trouble, wanted)
-                ask = msgspec.structs.replace(ask, request=request)
+                ask = self._changed(ask, asked_again(ask.request, message, trouble, wanted))
         yield Burst(frames=frames_of({**message, "usage": usage}) if attempt else _told(frames, message, usage))
+
+    def _changed(self, ask: Ask, request: MessagesRequest) -> Ask:
+        # Only the native leaf reads the body.
+        raw = body_of(request, ask.request, ask.raw) if self.route.path == "native" else ask.raw
+        return msgspec.structs.replace(ask, request=request, raw=raw)
 
     def _given_up(self, trouble: NotFit, attempts: int) -> Failure:
         times = "once" if attempts == 1 else f"{attempts} times"
@@ -91,7 +132,7 @@ class Structured:
             kind="api",
             status=502,
             type="api_error",
-            message=f"{self.slug} was asked {times} and never kept to the JSON schema of the request. {trouble.plain}\n"
+            message=f"{self.route.slug} was asked {times} and never kept to the JSON schema of the request. {trouble.plain}\n"
             "Choose a model with structured outputs (`claude-or models search` tells them), or a simpler schema.",
             should_retry=False,
         )

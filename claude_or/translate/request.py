@@ -22,7 +22,7 @@ from claude_or.translate.losses import Losses
 from claude_or.translate.names import ToolNames
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema, is_strict
-from claude_or.translate.structured import asked_format
+from claude_or.translate.structured import asked_format, instruction
 from claude_or.translate.thinking import Replay, reasoning_wanted, show_thinking
 from claude_or.translate.tokens import Weigh, as_estimated, measure
 from claude_or.translate.tools import chat_tool_choice, chat_tools, known_names, offered_tools
@@ -295,9 +295,9 @@ def _format(request: MessagesRequest, profile: ModelProfile, losses: Losses) -> 
         schema = clean_schema(schema, profile.schema)
     if profile.takes("structured_outputs"):
         named = {"name": "answer", "schema": schema}
-        return {"type": "json_schema", "json_schema": {**named, "strict": True} if is_strict(schema) else named}, ""
+        # Plain hosts ignore fields that they do not know.
+        said = instruction(schema) if profile.parameters is None else ""
+        return {"type": "json_schema", "json_schema": {**named, "strict": True} if is_strict(schema) else named}, said
     losses.add("structured_output", place, "asked for in words; the host does not enforce it")
-    instruction = (
-        f"Answer with one JSON value that fits this JSON schema, and with nothing else:\n{_encode(schema).decode()}"
-    )
-    return ({"type": "json_object"} if profile.takes("response_format") else None), instruction
+    takes_json = schema.get("type") == "object" and profile.takes("response_format")
+    return ({"type": "json_object"} if takes_json else None), instruction(schema)

@@ -16,10 +16,15 @@ import msgspec
 from claude_or.translate.judge import check_schema, faults, values_in
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema, is_strict
-from claude_or.wire.anthropic import BadRequest, MessagesRequest
+from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest
 
+_REFUSALS: Final = ("response_format", "json_schema", "json schema", "structured output", "output_config", "grammar")
+"""What hosts that take no schemas name in their refusals."""
 MOST_TROUBLES: Final = 5
 """So many violations are told at once; a model that has them explained one by one needs as many calls."""
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class NotFit(Exception):
@@ -56,15 +61,22 @@ def asked_format(request: MessagesRequest) -> tuple[dict[str, Any], str] | None:
     return schema, place
 
 
-def unenforced(request: MessagesRequest, profile: ModelProfile) -> Wanted | None:
-    """What must be checked because the host is not known to enforce it; None when nothing is. Raises `BadRequest`."""
+def is_asked(request: MessagesRequest) -> bool:
+    """Whether the request wants any schema kept."""
+    formats = (request.output_config or {}).get("format"), request.extra.get("output_format")
+    return formats != (None, None) or any(tool.get("strict") is True for tool in request.tools)
+
+
+def unenforced(request: MessagesRequest, profile: ModelProfile, *, native: bool = False) -> Wanted | None:
+    """What must be checked because the host is not known to enforce it; None when nothing is. `native`: the host speaks the
+    client's API, which the models of its maker keep to. Raises `BadRequest`."""
     found = asked_format(request)
     strict = {
         str(tool.get("name")): schema
         for tool in request.tools or ()
         if tool.get("strict") is True and isinstance(schema := tool.get("input_schema"), dict)
     }
-    if found is None and not strict:
+    if (found is None and not strict) or (native and profile.own_blocks):
         return None
     enforces = profile.parameters is not None and profile.takes("structured_outputs")
 
@@ -76,6 +88,62 @@ def unenforced(request: MessagesRequest, profile: ModelProfile) -> Wanted | None
     schema = None if found is None or is_kept(found[0]) else found[0]
     tools = {name: schema for name, schema in strict.items() if not is_kept(schema)}
     return Wanted(schema, tools) if schema is not None or tools else None
+
+
+def instruction(schema: dict[str, Any]) -> str:
+    """What the system text says where the host may not enforce the schema."""
+    return f"Answer with one JSON value that fits this JSON schema, and with nothing else:\n{_encode(schema).decode()}"
+
+
+def without_enforcement(profile: ModelProfile) -> ModelProfile:
+    """The profile of a model whose host turned out to take no schemas."""
+    refused = profile.refused | {"structured_outputs", "response_format"}
+    return msgspec.structs.replace(profile, refused=refused)
+
+
+def is_refusal(failure: Failure) -> bool:
+    """Whether a host says that it takes no schema, or not this one: such a schema can still be asked for in words."""
+    text = failure.message.lower()
+    return failure.cause == "no_endpoint" or (
+        failure.upstream_status not in {None, 401, 402, 403, 429} and any(word in text for word in _REFUSALS)
+    )
+
+
+def in_words(request: MessagesRequest, profile: ModelProfile) -> MessagesRequest:
+    """The request with its schema told in the system text, and in the field only where the profile takes it."""
+    found = asked_format(request)
+    if found is not None:
+        text, system = instruction(found[0]), request.system
+        if isinstance(system, list):
+            system = [*system, {"type": "text", "text": text}]
+        else:
+            system = f"{system}\n\n{text}" if system else text
+        request = msgspec.structs.replace(request, system=system)
+    if profile.takes("structured_outputs"):
+        return request
+    config = {name: value for name, value in (request.output_config or {}).items() if name != "format"}
+    return msgspec.structs.replace(
+        request,
+        output_config=config or None,
+        extra={name: value for name, value in request.extra.items() if name != "output_format"},
+        tools=[{name: value for name, value in tool.items() if name != "strict"} for tool in request.tools],
+    )
+
+
+def body_of(request: MessagesRequest, before: MessagesRequest, raw: bytes) -> bytes:
+    """The body of a request that was made out of another one, whose body was `raw`."""
+    body = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    for name in ("system", "messages", "tools", "output_config"):
+        value = getattr(request, name)
+        if value is getattr(before, name):
+            continue
+        if value:
+            body[name] = msgspec.Raw(_encode(value))
+        else:
+            body.pop(name, None)
+    if "output_format" not in request.extra:
+        body.pop("output_format", None)
+    return _encode(body)
 
 
 def check_schemas(request: MessagesRequest) -> None:
@@ -144,8 +212,11 @@ def asked_again(
     request: MessagesRequest, message: Mapping[str, Any], trouble: NotFit, wanted: Wanted
 ) -> MessagesRequest:
     """The request that goes on from an answer that does not fit, telling the model why."""
-    content = [block for block in message["content"] if block.get("type") in {"text", "tool_use"}]
-    calls = [block for block in content if block["type"] == "tool_use"]
+    # As the client would send it back: searches and their results are of use, and some hosts want to see what they thought.
+    content = [block for block in message["content"] if block != {"type": "text", "text": ""}]
+    if not any(block.get("type") in {"text", "tool_use"} for block in content):
+        content.append({"type": "text", "text": "(no answer)"})
+    calls = [block for block in content if block.get("type") == "tool_use"]
     if calls:
         told: Any = [
             {"type": "tool_result", "tool_use_id": block["id"], "is_error": True, "content": _why(block, trouble)}
@@ -154,10 +225,9 @@ def asked_again(
     else:
         told = (
             f"{trouble}\nAnswer again with one JSON value that fits this JSON schema, and with nothing else:\n"
-            f"{msgspec.json.encode(wanted.schema).decode()}"
+            f"{_encode(wanted.schema).decode()}"
         )
-    answered = content or [{"type": "text", "text": "(no answer)"}]
-    again = [{"role": "assistant", "content": answered}, {"role": "user", "content": told}]
+    again = [{"role": "assistant", "content": content}, {"role": "user", "content": told}]
     return msgspec.structs.replace(request, messages=[*request.messages, *again])
 
 

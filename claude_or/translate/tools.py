@@ -176,7 +176,9 @@ def _function(
         function["description"] = description
     function["parameters"] = clean_schema(given, profile.schema)
     if tool.get("strict") is True:
-        if is_strict(function["parameters"]):
+        if not profile.takes("structured_outputs"):
+            losses.add("strict", f"{place}.strict", "the host enforces no schemas")
+        elif is_strict(function["parameters"]):
             function["strict"] = True
         else:
             losses.add("strict", f"{place}.strict", "the schema does not obey the rules of strict tools")

@@ -8,8 +8,20 @@ import msgspec
 import pytest
 
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
-from claude_or.translate.structured import NotFit, Wanted, asked_again, check_schemas, fitting, unenforced
-from claude_or.wire.anthropic import BadRequest, MessagesRequest, decode_request
+from claude_or.translate.structured import (
+    NotFit,
+    Wanted,
+    asked_again,
+    asked_format,
+    body_of,
+    check_schemas,
+    fitting,
+    in_words,
+    is_refusal,
+    unenforced,
+    without_enforcement,
+)
+from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest, decode_request
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -114,9 +126,10 @@ def test_arguments_for_a_strict_tool_are_checked() -> None:
 
 def test_the_model_is_asked_again_with_its_answer_and_the_reason() -> None:
     asked = request()
-    again = asked_again(asked, message({"type": "thinking", "thinking": "hm"}, "no"), NotFit("Bad."), WANTED)
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    again = asked_again(asked, message(thought, "", "no"), NotFit("Bad."), WANTED)
     answered, told = again.messages[-2:]
-    assert answered == {"role": "assistant", "content": [{"type": "text", "text": "no"}]}
+    assert answered == {"role": "assistant", "content": [thought, {"type": "text", "text": "no"}]}
     assert told["content"].startswith("Bad.\n")
     assert '"required":["animal","legs"]' in told["content"]
     assert len(asked.messages) == 1
@@ -157,6 +170,56 @@ def test_only_what_the_host_does_not_enforce_is_checked(
     asked: MessagesRequest, parameters: tuple[str, ...], wanted: Wanted | None
 ) -> None:
     assert unenforced(asked, profile(*parameters)) == wanted
+
+
+def test_models_of_the_client_s_own_api_are_believed_on_it_and_others_are_not() -> None:
+    claude = profile(slug="anthropic/claude-sonnet-5.5")
+    assert unenforced(request(), claude, native=True) is None
+    assert unenforced(request(), claude) == WANTED
+    assert unenforced(request(), profile(), native=True) == WANTED
+
+
+@pytest.mark.parametrize("system", [None, "Be kind.", [{"type": "text", "text": "Be kind."}]])
+def test_told_in_words_a_request_has_no_field_for_it_in_any_form(system: Any) -> None:
+    raw = msgspec.json.encode({
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "which animal?"}],
+        "tools": [TOOL],
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
+        "output_format": {"type": "json_schema", "schema": SCHEMA},
+        "metadata": {"n": 1.50},
+        **({} if system is None else {"system": system}),
+    })
+    asked = decode_request(raw)
+    told = in_words(asked, without_enforcement(profile()))
+    body = body_of(told, asked, raw)
+    assert decode_request(body) == told
+    assert msgspec.json.decode(body)["output_config"] == {"effort": "low"}
+    assert asked_format(told) is None
+    assert told.tools == [{"name": "count", "input_schema": SCHEMA}]
+    words = str(told.system)
+    assert "Answer with one JSON value" in words
+    assert system is None or "Be kind." in words
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "cause", "refusal"),
+    [
+        ("Invalid schema for response_format 'answer'", 400, "", True),
+        ("This model does not support JSON Schema", 422, "", True),
+        ("failed to parse grammar", 500, "", True),
+        ("No provider is left", 404, "no_endpoint", True),
+        ("max_tokens is too large", 400, "", False),
+        ("Rate limit of structured outputs", 429, "", False),
+        ("m never kept to the JSON schema", None, "", False),
+    ],
+)
+def test_a_refusal_of_the_schema_is_told_from_others(
+    message: str, status: int | None, cause: Any, *, refusal: bool
+) -> None:
+    failure = Failure(kind="api", status=502, type="api_error", message=message, upstream_status=status, cause=cause)
+    assert is_refusal(failure) == refusal
 
 
 @pytest.mark.parametrize(
