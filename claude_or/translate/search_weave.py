@@ -169,6 +169,11 @@ def _at(event: dict[str, Any], index: int, frame: Frame) -> Frame:
     return frame if event.get("index") == index else frame_of({**event, "index": index})
 
 
+def _is_figure(value: Any) -> bool:
+    # A host's usage has switches among its figures, and for Python they are numbers.
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
 def sum_of_usages(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Two usages as one: figures added, also those below."""
     out = dict(known)
@@ -176,7 +181,7 @@ def sum_of_usages(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str
         before = out.get(name)
         if isinstance(value, dict):
             out[name] = sum_of_usages(before if isinstance(before, dict) else {}, value)
-        elif isinstance(value, int | float) and isinstance(before, int | float | Decimal):
+        elif _is_figure(value) and _is_figure(before):
             # Money in decimals: two prices added as floats are a price nobody asked for.
             both = Decimal(str(before)) + Decimal(str(value))
             out[name] = int(both) if isinstance(value, int) and isinstance(before, int) else both

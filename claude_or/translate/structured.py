@@ -213,7 +213,7 @@ def asked_again(
 ) -> MessagesRequest:
     """The request that goes on from an answer that does not fit, telling the model why."""
     # As the client would send it back: searches and their results are of use, and some hosts want to see what they thought.
-    content = [block for block in message["content"] if block != {"type": "text", "text": ""}]
+    content = [block for block in message["content"] if block.get("type") != "text" or block.get("text")]
     if not any(block.get("type") in {"text", "tool_use"} for block in content):
         content.append({"type": "text", "text": "(no answer)"})
     calls = [block for block in content if block.get("type") == "tool_use"]
