@@ -57,7 +57,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("refused", "listed"), zip(REFUSED, [False, True], strict=True), ids=["400", "404"])
+@pytest.mark.parametrize(("refused", "listed"), [(REFUSED[0], False), (REFUSED[1], True)], ids=["400", "404"])
 async def test_where_a_host_refuses_the_schema_it_is_asked_in_words_from_then_on(
     refused: Scripted, *, listed: bool
 ) -> None:
