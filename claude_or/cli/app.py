@@ -153,24 +153,25 @@ def root(
 
 @app.command(rich_help_panel=CHECKS, options_metavar="[OPTIONS]", cls=_Command)
 def doctor(
-    big: Big = None, small: Small = None, profile: Profile = None, config: Config = None, as_json: AsJson = False
+    big: Big = None,
+    small: Small = None,
+    profile: Profile = None,
+    config: Config = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the details of what is well, too.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Take away what crashed sessions left, without asking.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Check everything a session needs: Claude Code, key, host, configuration, models.
+    """Check everything a session needs: Claude Code, key, host, configuration, models, servers, machine.
 
     Ends with code 1 when something is wrong, 0 when all is well or only worth a warning. Never shows the key.
     """
+    from claude_or.cli.doctor_screen import examined
 
     def ask() -> CommandResult:
-        import os
-        import time
-
-        from claude_or.cli import doctor as command
-        from claude_or.session.claude import find_claude
-
-        return command.doctor(
-            command.Surroundings(
-                os.environ, os.getcwd(), _overrides(big, small, profile, config), time.time(), find_claude
-            )
+        return examined(
+            _overrides(big, small, profile, config), verbose=verbose or as_json, clean=clean, interactive=not as_json
         )
 
     _answer("doctor", ask, as_json=as_json)

@@ -7,11 +7,13 @@ network the rest is still told. What a finding says never holds the key.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from urllib.parse import urlsplit
 
+from claude_or.cli.doctor_machine import Screen, check_clock, check_disk, check_leftovers, check_terminal
 from claude_or.cli.key_facts import KEYS_PAGE, key_findings
 from claude_or.cli.models import Listing, listing_findings, newest, role_findings
 from claude_or.cli.own_hosts import check_own_host
@@ -22,11 +24,12 @@ from claude_or.config.load import Loaded, Overrides, load, user_file
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
 from claude_or.errors import ClaudeOrError
-from claude_or.routing.names import hosts_in_use, roles
+from claude_or.routing.names import hosts_in_use, names_told, roles
 from claude_or.session.conflicts import conflicts
 from claude_or.session.keys import key_of
-from claude_or.session.versions import NEWEST, remark_on
-from claude_or.upstream.catalogue import Answer, Unreachable, bundled, is_stale, read_catalog
+from claude_or.session.versions import NEWEST, OLDEST, remark_on
+from claude_or.upstream.catalogue import Answer, Cause, Unreachable, bundled, is_stale, read_catalog
+from claude_or.upstream.openrouter import proxy_for
 from claude_or.upstream.probe import probing
 
 REQUEST_WITHIN_S = 5.0
@@ -38,7 +41,25 @@ INSTALL_HINT = (
     "Install it: npm install -g @anthropic-ai/claude-code, or name it: export CLAUDE_OR_CLAUDE=/path/to/claude"
 )
 
+UNREACHABLE_FIX: dict[Cause, str] = {
+    "": "Check the network and OPENROUTER_BASE_URL.",
+    "dns": "Check the network (a name server answers?), OPENROUTER_BASE_URL, and whether this network needs HTTPS_PROXY.",
+    "tls": "If a company opens encrypted connections here, name its certificate: export NODE_EXTRA_CA_CERTS=/path/to/ca.pem. "
+    "Otherwise check the clock and OPENROUTER_BASE_URL.",
+    "proxy": "Correct or unset HTTPS_PROXY; NO_PROXY names hosts that need none.",
+    "connection": "Check the network, a firewall, and OPENROUTER_BASE_URL.",
+    "silence": "Check the network, a firewall that drops connections, and whether this network needs HTTPS_PROXY.",
+}
+
 COUNTS = (("errors", "error"), ("warnings", "warn"))
+
+Watch = Callable[[str, Sequence[Finding] | None], None]
+
+
+def _nobody(name: str, findings: Sequence[Finding] | None) -> None:
+    """Nobody watches."""
+    del name, findings
+
 
 FindClaude = Callable[[Mapping[str, str]], str | None]
 Findings = list[Finding]
@@ -46,13 +67,18 @@ Findings = list[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """All that the checks look at. `now` is in seconds since the epoch."""
+    """All that the checks look at. `now` is in seconds since the epoch, `screen` the terminal's size, None without one.
+
+    `watch` is told of each check when it begins (None) and when it ended (its findings).
+    """
 
     environ: Mapping[str, str]
     cwd: str
     overrides: Overrides
     now: float
     find_claude: FindClaude
+    screen: Screen | None = None
+    watch: Watch = _nobody
 
 
 def doctor(around: Surroundings) -> CommandResult:
@@ -90,16 +116,48 @@ async def examine(around: Surroundings) -> Findings:
             (name, check_own_host(name, loaded.settings, around.environ)) for name in sorted(asked - {DEFAULT_HOST})
         ]
     checks.append((MCP, check_servers(around)))
-    results = await asyncio.gather(*(_bounded(name, check, key) for name, check in checks))
-    return [*config_findings, *check_settings(around), *(finding for found in results for finding in found)]
+    checks += [
+        ("settings", asyncio.to_thread(check_settings, around)),
+        ("terminal", asyncio.to_thread(check_terminal, around.environ, around.screen)),
+        ("disk", asyncio.to_thread(check_disk, around.environ)),
+        ("leftovers", asyncio.to_thread(check_leftovers, around.environ, around.cwd, own_names(loaded))),
+    ]
+    for name, _ in checks:
+        around.watch(name, None)
+    results = await asyncio.gather(*(_bounded(name, check, key, around.watch) for name, check in checks))
+    found = [finding for each in results for finding in each]
+    return [*config_findings, *_said_once(found)]
+
+
+def own_names(loaded: Loaded | None) -> frozenset[str]:
+    """Names of models that mean something to us and nothing to plain `claude`."""
+    if loaded is None:
+        return frozenset()
+    return frozenset({*names_told(loaded.settings), *loaded.settings.aliases})
+
+
+def _said_once(findings: Findings) -> Findings:
+    """Without network every check would say so; one finding is enough, the others tell what they had to rest on."""
+    if not any(finding.level == "error" and finding.check == "host" for finding in findings):
+        return findings
+    return [
+        replace(finding, level="note", fix="") if finding.check == "listing" and finding.level == "warn" else finding
+        for finding in findings
+    ]
 
 
 async def _settled(findings: Findings) -> Findings:
     return findings
 
 
-async def _bounded(name: str, check: Awaitable[Findings], key: Key | None) -> Findings:
+async def _bounded(name: str, check: Awaitable[Findings], key: Key | None, watch: Watch) -> Findings:
     """A check's findings; a check that takes too long or breaks is a finding itself."""
+    found = await _within_limits(name, check, key)
+    watch(name, found)
+    return found
+
+
+async def _within_limits(name: str, check: Awaitable[Findings], key: Key | None) -> Findings:
     limit_s = SERVERS_WITHIN_S if name == MCP else CHECK_WITHIN_S
     try:
         async with asyncio.timeout(limit_s):
@@ -163,7 +221,8 @@ async def check_claude(around: Surroundings, loaded: Loaded | None) -> Findings:
     if code != 0 or not version[:1].isdigit():
         text = f"{short(path, around.environ)} --version said nothing like a version (exit code {code})"
         return [Finding("error", "claude", text, output[:200], INSTALL_HINT)]
-    found = [Finding("ok", "claude", f"Claude Code {version} at {short(path, around.environ)}")]
+    tested = f"{path}\ntested: {OLDEST} to {NEWEST}"
+    found = [Finding("ok", "claude", f"Claude Code {version} at {short(path, around.environ)}", tested)]
     if remark := remark_on(version):
         fix = f"It may well work; if it does not, `claude-or install-claude --version {NEWEST}` fetches a tested one."
         found.append(Finding("warn", "claude", remark, "", fix))
@@ -201,6 +260,7 @@ async def check_host(around: Surroundings, loaded: Loaded, key: Key | None, key_
     """Whether the host answers, and takes the key: both from one `GET /key`."""
     base_url = loaded.settings.openrouter.base_url
     host = urlsplit(base_url).netloc
+    way = _way_to(base_url, around.environ)
     try:
         async with probing(base_url, key.value if key else None, timeout_s=REQUEST_WITHIN_S) as get:
             started = perf_counter()
@@ -208,13 +268,29 @@ async def check_host(around: Surroundings, loaded: Loaded, key: Key | None, key_
             took_ms = (perf_counter() - started) * 1000
     except Unreachable as error:
         unchecked = [Finding("warn", "key", f"{key.masked} from {key.source}, not checked")] if key else []
-        fix = "Check the network, a proxy in the environment, and OPENROUTER_BASE_URL."
-        return [*(unchecked or key_trouble), Finding("error", "host", str(error), "", fix)]
-    reached = Finding("ok", "host", f"{host} answered in {took_ms:.0f} ms")
+        return [*(unchecked or key_trouble), Finding("error", "host", str(error), way, UNREACHABLE_FIX[error.cause])]
+    reached = Finding("ok", "host", f"{host} answered in {took_ms:.0f} ms", way)
     if answer.status >= 500:
-        reached = Finding("warn", "host", f"{host} answered with status {answer.status}", "", "Try again later.")
+        reached = Finding("warn", "host", f"{host} answered with status {answer.status}", way, "Try again later.")
     told = _told_about(key, answer, around.now) if key else key_trouble
-    return [*told, reached]
+    return [*told, reached, *check_clock(answer.headers.get("date", ""), around.now)]
+
+
+def _way_to(base_url: str, environ: Mapping[str, str]) -> str:
+    """How the host is reached, without credentials: address, proxy, certificates."""
+    parts = urlsplit(base_url)
+    proxy, _ = proxy_for(parts.scheme, parts.hostname or "")
+    lines = [f"address {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"]
+    lines.append(f"through the proxy {proxy.host}:{proxy.port}" if proxy else "without a proxy")
+    named = [
+        (name, environ[name])
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+        if environ.get(name) and parts.scheme == "https"
+    ]
+    for name, path in named:
+        missing = "" if os.path.exists(path) else ", which does not exist"
+        lines += [f"certificates: {name} is {path}{missing}"]
+    return "\n".join(lines)
 
 
 def _told_about(key: Key, answer: Answer, now: float) -> Findings:

@@ -271,7 +271,12 @@ def finding_of(done: Probed) -> Finding:
     code = "" if done.exit_code is None else f" (exit code {done.exit_code})"
     is_address = "://" in done.command[0]
     detail = "\n".join([f"{'address' if is_address else 'command'}: {shlex.join(done.command)}", *done.stderr])
-    fix = "A first start may have to download: try `claude-or mcp warm`." if "no answer within" in done.reason else ""
+    if "no answer within" in done.reason:
+        fix = "A first start may have to download: try `claude-or mcp warm`."
+    elif is_address:
+        fix = "Check the address and its `headers` where the server is named."
+    else:
+        fix = f"Check `command` and `env` where the server is named; `claude-or mcp test {done.name}` tries it again."
     return Finding("error", check, f"failed at {done.step}: {done.reason}{code}", detail, fix)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from claude_or.routing.catalog import Catalog, dump, load, parse_models
 from claude_or.upstream.windows import FILE as WINDOWS_FILE
@@ -37,8 +38,16 @@ Get = Callable[[str, Mapping[str, str]], Awaitable[Answer]]
 """GET a path below the host's address, with further headers. Raises `Unreachable`."""
 
 
+Cause = Literal["", "dns", "tls", "proxy", "connection", "silence"]
+"""Which part of the way failed: the name, the certificate, the network's proxy, the connection, or nobody answered."""
+
+
 class Unreachable(Exception):
     """No usable answer; the message is one clause for people, such as `no answer within 2 s`."""
+
+    def __init__(self, text: str, cause: Cause = "") -> None:
+        super().__init__(text)
+        self.cause: Cause = cause
 
 
 def read_catalog(folder: str, base_url: str) -> Catalog | None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from claude_or import __version__
 from claude_or.upstream.catalogue import Answer, Get, Unreachable
@@ -92,9 +93,9 @@ async def probing(base_url: str, key: str | None, *, timeout_s: float) -> AsyncG
                     body = await _body(response)
                     return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body)
             except TimeoutError:
-                raise Unreachable(f"{host} gave no answer within {timeout_s:g} s") from None
+                raise Unreachable(f"{host} gave no answer within {timeout_s:g} s", "silence") from None
             except (aiohttp.ClientError, OSError) as error:
-                raise Unreachable(_reason(error, host)) from None
+                raise _unreachable(error, host, proxy) from None
 
         yield get
 
@@ -110,17 +111,28 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _reason(error: Exception, host: str) -> str:
+def _unreachable(error: Exception, host: str, proxy: URL | None) -> Unreachable:
+    named = "the proxy named in the environment" + (f" ({proxy.host}:{proxy.port})" if proxy else "")
     match error:
+        case aiohttp.ClientProxyConnectionError():
+            return Unreachable(f"{named} could not be used ({_why(error.os_error)})", "proxy")
+        case aiohttp.ClientHttpProxyError():
+            return Unreachable(f"{named} could not be used (it answered with status {error.status})", "proxy")
         case aiohttp.ClientConnectorDNSError():
-            return f"the name {host} could not be looked up"
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return f"the certificate of {host} is not trusted"
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return "the proxy named in the environment could not be used"
+            return Unreachable(f"the name {host} could not be looked up", "dns")
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(error.certificate_error, "verify_message", "") or "it does not fit"
+            return Unreachable(f"the certificate of {host} is not trusted ({why})", "tls")
+        case aiohttp.ClientSSLError():
+            return Unreachable(
+                f"no secure connection to {host}: what answers there does not speak TLS as it should", "tls"
+            )
         case aiohttp.ClientConnectorError():
-            # asyncio's own text is "Connect call failed" with the address as a tuple.
-            number = error.os_error.errno
-            return f"{host} cannot be reached ({os.strerror(number).lower() if number else 'no connection'})"
+            return Unreachable(f"{host} cannot be reached ({_why(error.os_error)})", "connection")
         case _:
-            return f"the connection to {host} broke off"
+            return Unreachable(f"the connection to {host} broke off", "connection")
+
+
+def _why(error: OSError) -> str:
+    # asyncio's own text is "Connect call failed" with the address as a tuple.
+    return os.strerror(error.errno).lower() if error.errno else "no connection"

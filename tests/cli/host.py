@@ -52,6 +52,8 @@ class Host:
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict[str, tuple[int, Any]])
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     closing: Event = field(default_factory=Event)
+    now: float | None = None
+    """What its clock says, in seconds since the epoch; the machine's when None."""
 
 
 @contextmanager
@@ -74,6 +76,9 @@ def hosting() -> Generator[Host]:
             self.send_header("content-length", str(len(raw)))
             self.end_headers()
             self.wfile.write(raw)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(host.now if timestamp is None else timestamp)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
             """Say nothing."""

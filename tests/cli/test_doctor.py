@@ -32,8 +32,9 @@ def script(folder: Path, text: str, mode: int = 0o755) -> str:
 
 
 @pytest.fixture
-def examine(environ: dict[str, str], cwd: str, tmp_path: Path) -> Examine:
+def examine(environ: dict[str, str], cwd: str, tmp_path: Path, host: Host) -> Examine:
     """Run doctor in the fixture's world; `claude` is the program's text, None for not found."""
+    host.now = NOW
 
     def run(claude: str | None = "echo '2.1.330 (Claude Code)'", mode: int = 0o755, **overrides: str) -> CommandResult:
         path = script(tmp_path, claude, mode) if claude is not None else None
@@ -65,6 +66,10 @@ def test_a_good_world_has_only_good_findings(examine: Examine, tmp_path: Path) -
         "host",
         "listing",
         "models",
+        "clock",
+        "terminal",
+        "disk",
+        "leftovers",
     }
     assert {finding.level for finding in result.findings} <= {"ok", "note"}
     assert of(result, "claude") == [("ok", f"Claude Code 2.1.330 at {tmp_path}/claude")]
