@@ -29,7 +29,7 @@ from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.request import ChatOrder, to_chat
 from claude_or.translate.search_calls import offered_search, with_function
 from claude_or.translate.sight import unseen
-from claude_or.translate.structured import asked_format, unenforced
+from claude_or.translate.structured import body_of, check_schemas, in_words, is_asked, unenforced
 from claude_or.upstream.catalogue import best_known
 from claude_or.upstream.chat import session_key
 from claude_or.wire.anthropic import BadRequest, decode_request
@@ -72,7 +72,7 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     profile = profile_of(route, catalog, loaded.settings)
     try:
         web |= _schema_kept(ask, route, profile, loaded.settings) | _put_in_words(ask, route, profile, loaded.settings)
-        order = _order(ask, route, profile)
+        order = _order(ask, route, profile, checked=loaded.settings.structured_output.check)
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with {refused.failure.status}: {refused}"))
         order = None
@@ -111,13 +111,14 @@ def _with_web(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, dict[str
 
 def _schema_kept(ask: Ask, route: Route, profile: ModelProfile, settings: Settings) -> dict[str, str]:
     """Who sees to it that the answer fits the schema of the request, where it wants one. Raises `BadRequest`."""
-    if asked_format(ask.request) is None and not any(tool.get("strict") is True for tool in ask.request.tools or ()):
+    if not is_asked(ask.request):
         return {}
     if unenforced(ask.request, profile, native=route.path == "native") is None:
         return {"structured_output": f"the host, {route.provider}"}
     said = settings.structured_output
     if not said.check:
         return {"structured_output": "nobody: structured_output.check is off"}
+    check_schemas(ask.request)
     return {"structured_output": f"claude-or: the answer is checked, and asked for again up to {said.retries} times"}
 
 
@@ -142,10 +143,13 @@ def _by_host(what: str, route: Route) -> str:
     return f"nobody: {route.provider} has no tool for it"
 
 
-def _order(ask: Ask, route: Route, profile: ModelProfile) -> ChatOrder | NativeOrder:
-    """The request as the leaf of the route's path would send it. Raises `BadRequest`."""
+def _order(ask: Ask, route: Route, profile: ModelProfile, *, checked: bool) -> ChatOrder | NativeOrder:
+    """The request as the leaf of the route's path would send it; `checked`: answers are held to schemas. Raises `BadRequest`."""
     key, preferences = session_key(ask), route.preferences
     if route.path == "native":
+        if is_asked(ask.request) and checked and unenforced(ask.request, profile, native=True):
+            request = in_words(ask.request, profile)
+            ask = msgspec.structs.replace(ask, request=request, raw=body_of(request, ask.request, ask.raw))
         return to_native(ask.request, ask.raw, profile, slug=route.slug, session_key=key, preferences=preferences)
     return to_chat(ask.request, profile, slug=route.slug, session_key=key, preferences=preferences)
 

@@ -171,6 +171,19 @@ def test_it_says_who_keeps_the_schema(ask: Any, environ: dict[str, str], tmp_pat
     assert off.data["structured_output"] == "nobody: structured_output.check is off"
 
 
+def test_it_shows_the_schema_in_words_and_refuses_one_that_is_none(ask: Any, tmp_path: Path) -> None:
+    def wanting(schema: Any) -> dict[str, Any]:
+        return {**REQUEST, "output_config": {"format": {"type": "json_schema", "schema": schema}}}
+
+    config = tmp_path / "native.yaml"
+    config.write_text("paths: {'*': native}\n")
+    shown = ask(wanting({"type": "object"}), big="acme/unknown", config=str(config))
+    assert "Answer with one JSON value" in str(shown.data["upstream"]["system"])
+    refused = ask(wanting({"type": "zebra"}), big="acme/unknown")
+    assert refused.exit_code == 1
+    assert "output_config.format.schema.type" in str(refused.findings[-1])
+
+
 def test_it_says_who_looks_at_pictures_and_documents(ask: Any, environ: dict[str, str], tmp_path: Path) -> None:
     shown = {**REQUEST, "messages": [{"role": "user", "content": [picture(1), picture(2), document("a")]}]}
     assert "pictures" not in ask(shown, big="z-ai/glm-5.3").data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -135,6 +136,17 @@ async def test_while_the_answer_is_held_back_the_client_is_told_that_it_lives() 
         answered = await door.post({**prompt(), "output_config": {"format": FORMAT}})
     assert answered.events[0] == "ping"
     assert msgspec.json.decode(answered.message["content"][0]["text"]) == VALUE
+
+
+async def test_a_failure_behind_the_signs_of_life_is_the_last_event() -> None:
+    script = [[text(BAD[:5]), pause(0.5), text(BAD[5:])]]
+    off = replace(settings(retries=0), limits=Limits(ping=0.1))
+    async with plain(script) as host, gateway(host, settings=off) as door:
+        answered = await door.post({**prompt(), "output_config": {"format": FORMAT}})
+    assert set(answered.events[:-1]) == {"ping"}
+    last = msgspec.json.decode(answered.frames[-1].data)
+    assert (last["type"], last["error"]["type"]) == ("error", "api_error")
+    assert "never kept to the JSON schema" in last["error"]["message"]
 
 
 async def test_calls_of_tools_pass_and_the_answer_behind_them_is_checked() -> None:
