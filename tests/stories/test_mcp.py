@@ -197,7 +197,7 @@ async def test_on_a_terminal_a_projects_servers_are_asked_about_once_and_after_e
     async def rehearsed() -> str:
         environ = world.environ(PYTHONPATH=str(ROOT), TERM="xterm")
         argv = [sys.executable, "-m", "claude_or.cli.main", "--dry-run"]
-        async with Terminal(argv, env=environ, cwd=world.project) as terminal:
+        async with Terminal(argv, env=environ, cwd=world.project, rows=400) as terminal:
             assert await terminal.exit_code() == 0
             return terminal.screen().replace("\n", "")
 
