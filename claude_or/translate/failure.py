@@ -150,6 +150,12 @@ _HINTS: Final[dict[str, str]] = {
     "no_endpoint": "No provider is left that takes this request; check provider and privacy settings or choose another model.",
 }
 
+_HINTS_ELSEWHERE: Final[dict[str, str]] = {
+    "authentication": "Check the key of this host (`providers:` in the configuration names its variable).",
+    "billing": "Add credits to your account there or choose another model.",
+}
+"""For hosts of the user's own, whose accounts have nothing to do with OpenRouter."""
+
 _AFFORD: Final = re.compile(r"can only afford (\d[\d,]*)", re.IGNORECASE)
 
 
@@ -162,15 +168,26 @@ def failure_of(
     secrets: Sequence[str] = (),
     nearest: Sequence[str] = (),
     host: str = "OpenRouter",
+    elsewhere: bool = False,
 ) -> Failure:
     """The failure that an error response tells.
 
     `now` is in seconds since 1970 and resolves dates and reset times (without it they are left out). `secrets` are masked in
-    the message. `nearest` are names like the one that was asked for, told when the model is missing. `host` names who answered.
+    the message. `nearest` are names like the one that was asked for, told when the model is missing. `host` names who answered,
+    `elsewhere` says that it is not OpenRouter.
     """
     told = read_body(body)
     lower = {name.lower(): value for name, value in headers.items()}
-    return _failure(status, {**told.headers, **lower}, told, now=now, secrets=secrets, nearest=nearest, host=host)
+    return _failure(
+        status,
+        {**told.headers, **lower},
+        told,
+        now=now,
+        secrets=secrets,
+        nearest=nearest,
+        host=host,
+        elsewhere=elsewhere,
+    )
 
 
 def failure_in_stream(
@@ -180,10 +197,11 @@ def failure_in_stream(
     secrets: Sequence[str] = (),
     nearest: Sequence[str] = (),
     host: str = "OpenRouter",
+    elsewhere: bool = False,
 ) -> Failure:
     """The failure that an error object inside an answer with status 200 tells. It may be anything JSON can hold."""
     told = read_error(error)
-    return _failure(None, told.headers, told, now=now, secrets=secrets, nearest=nearest, host=host)
+    return _failure(None, told.headers, told, now=now, secrets=secrets, nearest=nearest, host=host, elsewhere=elsewhere)
 
 
 def _failure(
@@ -195,6 +213,7 @@ def _failure(
     secrets: Sequence[str],
     nearest: Sequence[str],
     host: str,
+    elsewhere: bool,
 ) -> Failure:
     # A status of 200 says nothing; the body's own code is then the status.
     code = status if status is not None and status >= 400 else next(iter(told.codes), None)
@@ -221,7 +240,7 @@ def _failure(
         kind=kind,
         status=out_status,
         type=type_,
-        message=_message(told, kind, cause, code, secrets=secrets, nearest=nearest, host=host),
+        message=_message(told, kind, cause, code, secrets=secrets, nearest=nearest, host=host, elsewhere=elsewhere),
         retry_after=_retry_after(headers, told.availability, now) if kind in _WAITING else None,
         should_retry=_should_retry(kind, cause, told.availability),
         affordable_tokens=int(afford[1].replace(",", "")) if afford else None,
@@ -277,6 +296,7 @@ def _message(
     secrets: Sequence[str],
     nearest: Sequence[str],
     host: str,
+    elsewhere: bool,
 ) -> str:
     detail = detail_of(told.messages, secrets)
     if not detail:
@@ -294,7 +314,8 @@ def _message(
     excluded = told.availability.get("excluded_by")
     if excluded:
         parts.append(f"Excluded by {_plain(excluded)}.")
-    hint = _HINTS.get(cause) or _HINTS.get(kind)
+    hints = _HINTS | _HINTS_ELSEWHERE if elsewhere else _HINTS
+    hint = hints.get(cause) or hints.get(kind)
     if hint:
         parts.append(hint)
     return mask(" ".join(parts), secrets)

@@ -170,7 +170,8 @@ class ChatReplier:
         return events
 
     def _failure_in_stream(self, error: Any) -> Failure:
-        return failure_in_stream(error, now=self.wall(), secrets=self.host.secrets, host=self.host.name)
+        host = self.host
+        return failure_in_stream(error, now=self.wall(), secrets=host.secrets, host=host.name, elsewhere=host.is_own)
 
     def _nothing(self, ask: Ask, order: ChatOrder) -> list[Event]:
         usage = Usage(input_tokens=order.input_estimate)
@@ -209,6 +210,7 @@ async def refusal_of(
         # Only these can mean that the name is wrong; for a busy model the names of others are no help.
         nearest=nearest(slug) if response.status in {400, 404} else (),
         host=host.name,
+        elsewhere=host.is_own,
     )
 
 

@@ -145,7 +145,8 @@ class NativeReplier:
         return frames if data or stream.over else frames + stream.close()
 
     def _failure_in_stream(self, error: Any) -> Failure:
-        return failure_in_stream(error, now=self.wall(), secrets=self.host.secrets, host=self.host.name)
+        host = self.host
+        return failure_in_stream(error, now=self.wall(), secrets=host.secrets, host=host.name, elsewhere=host.is_own)
 
     def _nothing(self, ask: Ask, order: NativeOrder) -> list[Frame]:
         usage = Usage(input_tokens=order.input_estimate)

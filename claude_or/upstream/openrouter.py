@@ -78,6 +78,8 @@ class OpenRouter:
         address = parts.hostname or self.base_url
         self.name = f"{name} ({parts.netloc})" if name else address
         """Who is meant in messages."""
+        self.is_own = bool(name)
+        """Whether this is a host of the user's own, with an account that has nothing to do with OpenRouter."""
         self._sessions = sessions
         self.secrets: tuple[str, ...] = (key,) if key else ()
         """What must be masked wherever this host is quoted."""

@@ -498,3 +498,10 @@ def test_any_response_becomes_a_failure(status: int, body: bytes) -> None:
     failure = failure_of(status, {}, body, now=NOW)
     assert 400 <= failure.status < 600
     assert failure.message
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "key of this host"), (402, "your account there")])
+def test_a_host_of_the_users_own_is_not_taken_for_openrouter(status: int, word: str) -> None:
+    failure = failure_of(status, {}, b'{"error": "no"}', host="lab (127.0.0.1:9)", elsewhere=True)
+    assert word in failure.message
+    assert "openrouter" not in failure.message.lower()
