@@ -227,7 +227,7 @@ def _ways(path: Key) -> Iterator[str]:
 
 def _flags() -> dict[str, str]:
     """Options of a session by the key they speak for: asked of the loading itself, in an empty folder."""
-    samples = {"log_level": "debug", "budget": "1"}
+    samples = {"log_level": "debug", "budget": "1", "log_content": "1"}
     skipped = {"profile", "config"}  # they choose among files and sets; no key stands for them
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:

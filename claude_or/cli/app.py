@@ -131,6 +131,9 @@ def root(
         str | None,
         _session_option("--log-level", "How much goes to the log file: debug, info, warning, error.", "LEVEL"),
     ] = None,
+    log_content: Annotated[
+        bool, _session_option("--log-content", "Prompts and answers go to the log file, too.")
+    ] = False,
     dry_run: Annotated[bool, _session_option("--dry-run", "Show what claude would be started with, and stop.")] = False,
     quiet: Annotated[bool, _session_option("--quiet", "No summary line at the end.")] = False,
     install_claude: Annotated[
@@ -144,7 +147,21 @@ def root(
     ] = False,
 ) -> None:
     """Show the help: a session never comes here."""
-    del big, small, profile, config, budget, mcp, trust_mcp, log_level, dry_run, quiet, install_claude, summary_json
+    del (
+        big,
+        small,
+        profile,
+        config,
+        budget,
+        mcp,
+        trust_mcp,
+        log_level,
+        log_content,
+        dry_run,
+        quiet,
+        install_claude,
+        summary_json,
+    )
     if version:
         typer.echo(f"claude-or {__version__}")
     elif context.invoked_subcommand is None:
@@ -213,6 +230,9 @@ def serve(
     log_level: Annotated[
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
+    log_content: Annotated[
+        bool, typer.Option("--log-content", metavar="", help="Prompts and answers go to the log file, too.")
+    ] = False,
 ) -> None:
     """Run the proxy alone until it is ended, for a claude that you start yourself.
 
@@ -222,7 +242,9 @@ def serve(
 
     from claude_or.session.flow import serve_forever
 
+    content = "1" if log_content else None
     said = {"--big": big, "--small": small, "--profile": profile, "--config": config, "--log-level": log_level}
+    said["--log-content"] = content
     ours = {option: value for option, value in said.items() if value is not None}
     raise typer.Exit(serve_forever(port, ours, dict(os.environ)))
 

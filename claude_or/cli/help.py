@@ -22,6 +22,7 @@ Our options (they stand first; `--` ends them)
   --mcp FILE            MCP servers from this file, too; may stand twice
   --trust-mcp           start the project's own MCP servers without asking
   --log-level LEVEL     debug, info, warning or error
+  --log-content         prompts and answers go to the log, too
   --dry-run             show what claude would be started with, and stop
   --quiet               no summary line at the end
   --summary-json FILE   write the session's figures to this file

@@ -46,6 +46,7 @@ models:
 #   status_line: true
 
 # log_level: info
+# log: {{content: true}}        # prompts and answers go to the log, too
 """
 
 PROJECT_TEXT = """\

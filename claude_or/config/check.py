@@ -26,6 +26,7 @@ PROJECT_MAY_NOT: dict[Path, str] = {
     ("client", "auto_mode"): "it decides what runs without asking you",
     ("budget", "unknown_price"): "it would lift your own cap",
     ("ledger", "keep_days"): "the record is yours",
+    ("log", "content"): "it would write down what you say",
 }
 """Settings that a project's file must not touch, with the reason: the file came with somebody else's repository."""
 

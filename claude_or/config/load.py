@@ -29,8 +29,12 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "SMALL_MODEL": ("models", "small"),
     "OPENROUTER_BASE_URL": ("openrouter", "base_url"),
     "LOG_LEVEL": ("", "log_level"),
+    "CLAUDE_OR_LOG_CONTENT": ("log", "content"),
 }
 """Environment variable → section and key. An empty variable counts as not set."""
+
+SWITCHED = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+"""What a variable says that is a switch."""
 
 FOLLOWERS: dict[str, tuple[str, ...]] = {
     "big": ("main", "opus", "sonnet", "fable", "subagent"),
@@ -46,6 +50,7 @@ class Overrides:
     small: str | None = None
     profile: str | None = None
     log_level: str | None = None
+    log_content: str | None = None
     config: str | None = None
     budget: str | None = None
 
@@ -203,6 +208,7 @@ class _Merge:
             ("--big", "models", "big", overrides.big),
             ("--small", "models", "small", overrides.small),
             ("--log-level", "", "log_level", overrides.log_level),
+            ("--log-content", "log", "content", overrides.log_content),
             ("--budget", "budget", "session", overrides.budget),
         ):
             if value is not None:
@@ -267,6 +273,12 @@ class _Merge:
                 self.mistakes.append(f"{origin}: expected an amount in US dollars such as 2.50, got {value!r}")
             else:
                 self._add({section: {key: dollars}}, lambda _: origin)
+            return
+        if section == "log":
+            if value.lower() not in SWITCHED:
+                self.mistakes.append(f"{origin}: expected 1 or 0, got {value!r}")
+            else:
+                self._add({section: {key: SWITCHED[value.lower()]}}, lambda _: origin)
             return
         if key == "log_level":
             from claude_or.config.check import LOG_LEVELS

@@ -235,6 +235,16 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What else goes to the log of a session."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    content: bool = False
+    """Prompts and answers, too. An edit applies to the next session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSearch:
     """Who searches the web for a model whose host does not. `openrouter` leaves it to OpenRouter, for models there.
 
@@ -306,6 +316,7 @@ class Settings:
     structured_output: StructuredOutput = field(default_factory=StructuredOutput)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much goes to the log of a session."""
+    log: Log = field(default_factory=Log)
 
 
 def to_plain(settings: Settings) -> dict[str, Any]:
@@ -335,6 +346,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         web_search=WebSearch(**plain["web_search"]),
         structured_output=StructuredOutput(**plain["structured_output"]),
         log_level=plain["log_level"],
+        log=Log(**plain["log"]),
     )
 
 

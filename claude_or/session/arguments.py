@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VALUED = ("--big", "--small", "--config", "--profile", "--log-level", "--summary-json", "--budget", "--mcp")
 """Our options that take a value."""
-SWITCHES = ("--dry-run", "--quiet", "--install-claude", "--trust-mcp")
+SWITCHES = ("--dry-run", "--quiet", "--install-claude", "--trust-mcp", "--log-content")
 """Our options that take none."""
 REPEATED = ("--mcp",)
 """Those of them that may stand several times: their values are kept line by line."""

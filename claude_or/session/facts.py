@@ -79,8 +79,18 @@ def facts_of(
         "nonessential_traffic": settings.client.nonessential_traffic,
         "auto_mode": settings.client.auto_mode,
         "status_line": settings.client.status_line,
-        "notices": _notices(settings, windows),
+        "notices": [*content_notice(settings), *_notices(settings, windows)],
+        "loud": content_notice(settings),
     }
+
+
+def content_notice(settings: Settings) -> list[str]:
+    """That what is said goes to the log: told at each start, `--quiet` or not."""
+    if not settings.log.content:
+        return []
+    if settings.log_level in {"warning", "error"}:
+        return [f"log.content has no effect: log_level {settings.log_level} leaves prompts and answers out of the log."]
+    return ["prompts and answers of this session are written to its log (log.content); `claude-or logs` shows them."]
 
 
 def _notices(settings: Settings, windows: Mapping[str, int | None]) -> list[str]:

@@ -169,10 +169,9 @@ def needed_key(plan: LaunchPlan, environ: dict[str, str]) -> str:
 
 def _tell_notices(session: Session) -> None:
     """What should be known before; said while the terminal is still ours."""
-    if "--quiet" in session.arguments.ours:
-        return
+    told = session.plan.facts.get("loud" if "--quiet" in session.arguments.ours else "notices", ())
     try:
-        sys.stderr.write("".join(f"claude-or: {line}\n" for line in session.plan.facts.get("notices", ())))
+        sys.stderr.write("".join(f"claude-or: {line}\n" for line in told))
     except OSError:
         pass  # the terminal was closed
 

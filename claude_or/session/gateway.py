@@ -108,6 +108,8 @@ class Gateway:
         self._scales = Scales()
         self._album = Album()
         self._search = search_by(lambda: self.settings.web_search, environ or {})
+        # As it was at the start, when the user was told: an edit in the middle would write down what nobody expects.
+        self._content = settings.log.content
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
         self._listing: asyncio.Task[None] | None = None
@@ -168,6 +170,14 @@ class Gateway:
         log.close()
 
     def _replier_for(self, plan: Plan) -> Replier:
+        chain = self._chain_for(plan)
+        if not self._content:
+            return chain
+        from claude_or.reply.overheard import Overheard
+
+        return Overheard(inner=chain)
+
+    def _chain_for(self, plan: Plan) -> Replier:
         if self._key is None:
             from claude_or.upstream.scripted import ScriptedReplier  # the demo's alone
 
@@ -254,6 +264,7 @@ class Gateway:
         try:
             log.configure(self.log_path, level=self.settings.log_level, secrets=(*self._secrets, *self._hosts.secrets))
         except OSError:
+            self._content = False  # it would wait in memory for ever
             self.log_path = ""  # a disk that is full or read-only costs us the log, not the session
             return
         removed = await asyncio.to_thread(log.prune, os.path.dirname(self.log_path), keep=self.log_path)
