@@ -2,7 +2,7 @@
 
 What is logged before `configure` waits in memory, because structlog costs as much to import as the rest of a launch; the
 proxy serves first. Masking comes last, after tracebacks became text, so that nothing bypasses it. Events carry what happened,
-never what was said: no prompts, no answers. A line that cannot be written (disk full) is dropped and counted.
+never what was said: prompts and answers are written by `reply/overheard` alone, where the user asked for it. A line that cannot be written (disk full) is dropped and counted.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def _add_logs(app: typer.Typer, command: type[TyperCommand]) -> None:
         lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last so many.")] = None,
         as_json: Annotated[bool, typer.Option("--json", metavar="", help="The lines as they are.")] = False,
     ) -> None:
-        """Show the log of the newest session, or of another. Prompts and answers are not in it."""
+        """Show the log of the newest session, or of another. Prompts and answers are in it only where asked for."""
         import os
         import sys
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from claude_or.config.folders import short, state_folder
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
@@ -125,15 +125,68 @@ def as_text(entry: Mapping[str, Any], *, coloured: bool = False) -> str:
     """One event as one line, a traceback below it."""
     at = str(entry.get("timestamp", ""))[11:23]
     level = str(entry.get("level", ""))
-    more = [f"{name}={_short(value)}" for name, value in entry.items() if name not in _TOLD_FIRST | {"exception"}]
+    said = entry.get("content") if entry.get("logger") == "content" else None
+    below = {"exception"} if said is None else {"exception", "content"}
+    more = [f"{name}={_short(value)}" for name, value in entry.items() if name not in _TOLD_FIRST | below]
     text = " ".join([at, f"{level:<7}", f"{entry.get('logger', ''):<9}", str(entry.get("event", "")), *more])
+    if isinstance(said, list):
+        text += "".join(f"\n    {line}" for line in _said(cast("list[Any]", said)))
     if "exception" in entry:
         text += "\n" + str(entry["exception"])
     return f"{_COLOURS[level]}{text}\x1b[0m" if coloured and level in _COLOURS else text
 
 
+def _said(content: list[Any]) -> Iterator[str]:
+    """Prompts and answers as text: the lines of each block, behind what kind it is."""
+    for part in content:
+        if not isinstance(part, dict):
+            yield from _lines_of("", part)
+            continue
+        entry = cast("dict[str, Any]", part)
+        role, inner = entry.get("role"), entry.get("content")
+        if role is None:
+            yield from _block("", entry)
+            continue
+        for block in cast("list[Any]", inner if isinstance(inner, list) else [inner]):
+            yield from _block(f"{role}: ", block)
+
+
+def _block(who: str, block: Any) -> Iterator[str]:
+    if not isinstance(block, dict):
+        yield from _lines_of(who, block)
+        return
+    told = cast("dict[str, Any]", block)
+    match told.get("type"):
+        case "text":
+            yield from _lines_of(who, told.get("text", ""))
+        case "thinking":
+            yield from _lines_of(f"{who}[thinking] ", told.get("thinking", ""))
+        case "tool_use":
+            yield from _lines_of(f"{who}[tool_use {told.get('name', '')}] ", told.get("input"))
+        case "tool_result":
+            yield from _lines_of(f"{who}[tool_result] ", _result(told.get("content")))
+        case kind:
+            yield from _lines_of(f"{who}[{kind}] ", {name: one for name, one in told.items() if name != "type"})
+
+
+def _result(content: Any) -> Any:
+    """A result that is text alone, as text."""
+    if isinstance(content, list):
+        parts = cast("list[Any]", content)
+        if all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
+            return "\n".join(str(part.get("text", "")) for part in parts)
+    return content
+
+
+def _lines_of(before: str, value: Any) -> Iterator[str]:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    for line in (before + text).expandtabs(4).split("\n"):
+        # A terminal obeys control characters, and these were written by a model, or by what it read.
+        yield "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line.rstrip("\r"))
+
+
 def _short(value: Any) -> str:
-    if isinstance(value, str) and value and not set(value) & set(" \n\t\"'"):
+    if isinstance(value, str) and value.isprintable() and value and not set(value) & set(" \"'"):
         return value
     return json.dumps(value, ensure_ascii=False)
 

@@ -249,6 +249,7 @@ async def _serve(
         project=os.getcwd(),
     )
     async with gate:
+        sys.stderr.write("".join(f"claude-or: {line}\n" for line in plan.facts.get("loud", ())))
         sys.stdout.write(f"claude-or serves on http://127.0.0.1:{port}\n")
         sys.stdout.flush()
         failed = await over

@@ -32,7 +32,8 @@ def write(environ: dict[str, str], name: str, *entries: Any) -> Path:
 
 
 def entry(event: str, level: str = "info", **more: Any) -> dict[str, Any]:
-    return {"timestamp": "2026-11-23T10:00:00.123Z", "level": level, "event": event, "logger": "proxy", **more}
+    usual = {"timestamp": "2026-11-23T10:00:00.123Z", "level": level, "event": event, "logger": "proxy"}
+    return {**usual, **more}
 
 
 def shown(wanted: Wanted, environ: dict[str, str]) -> list[str]:
@@ -78,6 +79,27 @@ def test_a_traceback_stands_below_and_what_is_no_json_is_shown_as_it_is(environ:
     write(environ, "20261123-000000-2", entry("bug", "error", exception="Traceback\n  line"), "not json")
     lines = shown(Wanted(), environ)
     assert lines[1:] == ["Traceback", "  line", "not json"]
+
+
+def test_prompts_and_answers_stand_below_as_text_and_command_no_terminal(environ: dict[str, str]):
+    asked = [
+        {"role": "user", "content": [{"type": "text", "text": "two\nlines\x1b[2J"}]},
+        {"role": "user", "content": [{"type": "tool_result", "content": [{"type": "text", "text": "found\x9b"}]}]},
+    ]
+    answered = [{"type": "thinking", "thinking": "hm"}, {"type": "tool_use", "name": "Read", "input": {"path": "a"}}]
+    said = {"logger": "content", "request_id": "req_1"}
+    write(
+        environ, "20261123-000000-2", entry("asked", content=asked, **said), entry("answered", content=answered, **said)
+    )
+    assert shown(Wanted(), environ) == [
+        "10:00:00.123 info    content   asked request_id=req_1",
+        "    user: two",
+        "    lines\N{REPLACEMENT CHARACTER}[2J",
+        "    user: [tool_result] found\N{REPLACEMENT CHARACTER}",
+        "10:00:00.123 info    content   answered request_id=req_1",
+        "    [thinking] hm",
+        '    [tool_use Read] {"path": "a"}',
+    ]
 
 
 def test_for_programs_the_lines_stay_as_they_are(environ: dict[str, str]):
