@@ -81,7 +81,7 @@ async def test_with_the_local_check_a_mapped_model_says_what_runs(lab: Lab, verd
 async def test_effort_and_model_are_changed_in_mid_session(lab: Lab) -> None:
     lab.write(lab.home / ".config" / "claude-or" / "config.yaml", {"aliases": {"sol": GPT}})
     lab.host.script(lambda ask, _n: text(f"Here is {ask.model}."))
-    async with lab.terminal() as terminal:
+    async with lab.terminal(columns=160) as terminal:
         await ready(terminal)
         await terminal.type_line("/effort low")
         await terminal.wait_for("Set effort level to low")
@@ -95,9 +95,9 @@ async def test_effort_and_model_are_changed_in_mid_session(lab: Lab) -> None:
         rows = [" ".join(line.split()) for line in shown.splitlines() if re.match(r"[ ❯]+\d\. ", line)]
         assert [re.sub("^❯ ", "", row) for row in rows] == [
             "1. Default (recommended) Use the default model (currently glm-5.3)",
-            f"2. glm-5.3 ✔ main, opus, sonnet, fable · {GLM}, 202k window",
-            f"3. qwen4-coder-flash haiku · {SMALL}, 262k window",
-            f"4. gpt-6.1-sol sol · {GPT}, 1.05M window",
+            f"2. glm-5.3 ✔ main, opus, sonnet, fable · {GLM}, 202k window, $0.60 in and $2.20 out per million",
+            f"3. qwen4-coder-flash haiku · {SMALL}, 262k window, $1 in and $4 out per million",
+            f"4. gpt-6.1-sol sol · {GPT}, 1.05M window, $1.25 in and $10 out per million",
         ]
         for row in (3, 4):
             terminal.send(DOWN)
