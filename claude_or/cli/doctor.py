@@ -23,6 +23,7 @@ from claude_or.config.key import Key, key_variables
 from claude_or.config.load import Loaded, Overrides, load, user_file
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
+from claude_or.config.search_sources import MCP as MCP_SEARCH
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.names import hosts_in_use, names_told, roles
 from claude_or.session.conflicts import conflicts
@@ -115,7 +116,7 @@ async def examine(around: Surroundings) -> Findings:
         checks += [
             (name, check_own_host(name, loaded.settings, around.environ)) for name in sorted(asked - {DEFAULT_HOST})
         ]
-    checks.append((MCP, check_servers(around)))
+    checks.append((MCP, check_servers(around, loaded)))
     checks += [
         ("settings", asyncio.to_thread(check_settings, around)),
         ("terminal", asyncio.to_thread(check_terminal, around.environ, around.screen)),
@@ -171,13 +172,15 @@ async def _within_limits(name: str, check: Awaitable[Findings], key: Key | None)
         return [Finding("error", name, "this check itself failed; that is a bug in claude-or", said)]
 
 
-async def check_servers(around: Surroundings) -> Findings:
-    """Whether each MCP server starts and answers, in a process of its own; nothing without servers."""
+async def check_servers(around: Surroundings, loaded: Loaded | None) -> Findings:
+    """Whether each MCP server starts and answers, in a process of its own, and has the tool that searches the web if one is to."""
     from claude_or.cli.mcp import Place
     from claude_or.cli.mcp import examine as examine_servers
 
+    said = (loaded.settings if loaded else Settings()).web_search
+    searcher = (said.server or "", said.tool or "") if said.source == MCP_SEARCH else None
     try:
-        return await examine_servers(Place(around.environ, around.cwd))
+        return await examine_servers(Place(around.environ, around.cwd), searcher)
     except ClaudeOrError as error:
         return [Finding("error", MCP, text, "", error.hint) for text in (error.message, *error.detail)]
 

@@ -17,6 +17,7 @@ from claude_or.config.folders import cache_folder
 from claude_or.config.load import Overrides, load
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
+from claude_or.config.search_sources import MCP
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.proxy.messages import session_in
 from claude_or.reply.assemble import profile_of, search_source
@@ -102,7 +103,9 @@ def _with_web(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, dict[str
         return ask, web, []
     if source == "off":
         return ask, {**web, "web_search": "off: the request is refused"}, []
-    web["web_search"] = f"{source}, by a function of ours: each step is one more call of the model"
+    said = settings.web_search
+    who = f"{said.tool} of MCP server {said.server}" if source == MCP else source
+    web["web_search"] = f"{who}, by a function of ours: each step is one more call of the model"
     lost: list[Finding] = []
     if search.location.keys() - {"type", "country"}:
         lost.append(Finding("note", "loss", "user_location: a source is told the country at most", "tools"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from claude_or.cli.result import Column, CommandResult, Finding, Table, counted, exit_code_of
@@ -237,8 +237,11 @@ def _patient(launch: McpLaunch) -> McpLaunch:
     return replace(launch, start_timeout=WARM_LIMIT_S)
 
 
-async def examine(place: Place) -> list[Finding]:
-    """For `doctor`: every server started or asked side by side, those that are not approved named. Raises `ClaudeOrError`."""
+async def examine(place: Place, searcher: tuple[str, str] | None = None) -> list[Finding]:
+    """For `doctor`: every server started or asked side by side, those that are not approved named. Raises `ClaudeOrError`.
+
+    `searcher` is the server and its tool that are to search the web.
+    """
     found = place.survey()
     findings = [Finding("error", "mcp", mistake) for group in found.groups for mistake in group.mistakes]
     tries: list[Awaitable[Probed]] = []
@@ -255,7 +258,25 @@ async def examine(place: Place) -> list[Finding]:
         elif group.trusted and _is_remote(server):
             tries.append(_asked(server, place.environ))
     done = await asyncio.gather(*tries)
-    return findings + [finding_of(one) for one in done]
+    return findings + [finding_of(one) for one in done] + _search_findings(searcher, found.effective(), done)
+
+
+def _search_findings(
+    searcher: tuple[str, str] | None, servers: Mapping[str, tuple[Resolved, Group]], done: Sequence[Probed]
+) -> list[Finding]:
+    if searcher is None:
+        return []
+    name, tool = searcher
+    if name not in servers or servers[name][0].passed is not None:
+        why = "only those that claude-or starts can be asked" if name in servers else "there is no server of this name"
+        fix = "Correct `server` below `web_search:`; `claude-or mcp list` names the servers."
+        return [Finding("error", "web search", f"no search by MCP server {name}: {why}", "", fix)]
+    tried = next((one for one in done if one.name == name and one.works), None)
+    if tried is not None and tool not in tried.tools:
+        text = f"MCP server {name} has no tool {tool}"
+        fix = "Correct `tool` below `web_search:`."
+        return [Finding("error", "web search", text, f"its tools: {', '.join(tried.tools)}", fix)]
+    return [Finding("ok", "web search", f"{tool} of MCP server {name}")] if tried else []
 
 
 def finding_of(done: Probed) -> Finding:

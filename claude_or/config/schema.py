@@ -248,13 +248,13 @@ class Log:
 class WebSearch:
     """Who searches the web for a model whose host does not. `openrouter` leaves it to OpenRouter, for models there.
 
-    The other sources are one form of an HTTP request, filled for `brave`, `tavily` and `searxng`: what is left
-    out is as the source has it.
+    `mcp` asks a tool of a supervised MCP server. The other sources are one form of an HTTP request, filled for `brave`,
+    `tavily` and `searxng`: what is left out is as the source has it.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
-    source: Literal["openrouter", "brave", "tavily", "searxng", "custom", "off"] = "openrouter"
+    source: Literal["openrouter", "brave", "tavily", "searxng", "custom", "mcp", "off"] = "openrouter"
     url: str | None = None
     method: Literal["GET", "POST"] | None = None
     key_variable: str | None = None
@@ -263,13 +263,17 @@ class WebSearch:
     """Header that carries the key; any but `authorization` carries it bare."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
     parameters: dict[str, str | int | float | bool] = field(default_factory=dict[str, str | int | float | bool])
-    """Query of a GET, JSON body of a POST; `{query}`, `{count}`, `{country}`, `{allowed}` and `{blocked}` are filled in."""
+    """Query of a GET, JSON body of a POST, arguments of a tool; `{query}`, `{count}`, `{country}`, `{allowed}` and `{blocked}` are filled in."""
     results: str | None = None
     """Dotted path to the list of results in the answer."""
     fields: dict[str, str] = field(default_factory=dict[str, str])
     """Dotted paths to `title`, `url`, `text` and `age` in one result."""
     site_words: bool | None = None
     """Tell lists of domains in the query, as `site:` words."""
+    server: str | None = None
+    """With `mcp`: the name of the server."""
+    tool: str | None = None
+    """With `mcp`: the name of its tool; what is left of `parameters`, `results` and `fields` is found by what is usual."""
     max_results: int = 8
     seconds: float = 20.0
 

@@ -16,6 +16,9 @@ from claude_or.config.schema import WebSearch
 OWN_HOST: Final = "openrouter"
 """The source that stands for the host's own search."""
 
+MCP: Final = "mcp"
+"""The source that stands for a tool of an MCP server which the session supervises."""
+
 FIELDS: Final = ("title", "url", "text", "age")
 """What is read of one result."""
 
@@ -96,15 +99,29 @@ def search_form(said: WebSearch) -> SearchForm | None:
     )
 
 
+def tool_form(said: WebSearch) -> SearchForm:
+    """How the arguments of an MCP server's tool are filled in: `query` alone, where nothing else is said."""
+    parameters = said.parameters or {"query": "{query}"}
+    site_words = said.site_words if said.site_words is not None else True
+    return SearchForm(headers={}, parameters=dict(parameters), fields={}, site_words=site_words)
+
+
 def search_problems(said: WebSearch) -> Iterator[Problem]:
     """What a merged `web_search:` lacks to be asked."""
-    form = search_form(said)
+    place = ("web_search", "source")
+    if said.source == MCP:
+        for name, meaning in (("server", "the MCP server"), ("tool", "its tool")):
+            if not getattr(said, name):
+                yield Problem(f"`{name}` is missing: {meaning} that searches", place)
+        form = tool_form(said)
+    else:
+        form = search_form(said)
     if form is None:
         return
-    if not form.url:
-        yield Problem(f"`url` is missing: where {said.source} is asked", ("web_search", "source"))
+    if said.source != MCP and not form.url:
+        yield Problem(f"`url` is missing: where {said.source} is asked", place)
     if not any("{query}" in str(value) for value in form.parameters.values()):
-        yield Problem("no parameter holds {query}, so nothing would be searched for", ("web_search", "source"))
+        yield Problem("no parameter holds {query}, so nothing would be searched for", place)
     for name in said.fields:
         if name not in FIELDS:
             yield Problem(f"expected one of {', '.join(FIELDS)}, got {name!r}", ("web_search", "fields"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from claude_or.log import get_log, keep_secret
+from claude_or.mcp.calling import CallFailed, call_tool
 from claude_or.mcp.health import Get, get_status
 from claude_or.mcp.launch import McpLaunch
 from claude_or.mcp.relay import HOLD, Relay
@@ -93,6 +94,14 @@ class Fleet:
     def told(self) -> list[dict[str, Any]]:
         """Each server as `/control/mcp` tells it."""
         return [server.told() for server in self.servers.values()]
+
+    async def call_tool(self, name: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call a tool of a server for `claude-or` itself; the protocol's `CallToolResult`. Raises `CallFailed`."""
+        server = self.servers.get(name)
+        if server is None:
+            known = ", ".join(sorted(self.servers)) or "none"
+            raise CallFailed(f"no MCP server {name} is supervised in this session (there are: {known})")
+        return await call_tool(server.link, tool, arguments)
 
     async def restart(self, name: str) -> dict[str, Any] | None:
         """Start a server anew; how it is told then, None when there is none of this name."""

@@ -214,7 +214,11 @@ class Link:
         """Pass a request on, now or when the server is ready."""
         if exchange.method == "initialize":
             self._initialize(exchange)
-        elif exchange.method == "tools/call" and not self.tools.may(text_of(param(exchange.fields, "name"))):
+        elif (
+            exchange.method == "tools/call"
+            and exchange.session is not None
+            and not self.tools.may(text_of(param(exchange.fields, "name")))
+        ):
             exchange.fail(
                 BAD_PARAMS, f"this tool of MCP server {self.launch.name} is switched off in claude-or's settings"
             )
@@ -368,7 +372,7 @@ class Link:
     def _way_to_client(self) -> Outbox | None:
         """The newest open request, else the newest stream."""
         for exchange in reversed(self._pending.values()):
-            if not exchange.done:
+            if not exchange.done and exchange.session is not None:
                 return exchange.outbox
         listener = self.sessions.listener()
         return listener.outbox if listener else None

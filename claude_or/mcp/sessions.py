@@ -70,7 +70,10 @@ class Session:
 
 
 class Exchange:
-    """One request of the client, until its answer. What belongs to it meanwhile (progress, questions) goes the same way."""
+    """One request of the client, until its answer. What belongs to it meanwhile (progress, questions) goes the same way.
+
+    Without a session it is one of `claude-or` itself, which hears the answer alone.
+    """
 
     def __init__(self, message: Message, session: Session | None) -> None:
         if message.id is None:

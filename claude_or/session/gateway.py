@@ -30,9 +30,10 @@ from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.routing.expiry import expiring
 from claude_or.session.books import Books
+from claude_or.translate.web_search import SearchFailed
 from claude_or.upstream.catalogue import Answer, Unreachable, best_known, is_stale, refresh
 from claude_or.upstream.hosts import Hosts
-from claude_or.upstream.search import search_by
+from claude_or.upstream.search import CallTool, search_by
 
 if TYPE_CHECKING:
     import socket
@@ -107,7 +108,7 @@ class Gateway:
         self._pins = Pins()
         self._scales = Scales()
         self._album = Album()
-        self._search = search_by(lambda: self.settings.web_search, environ or {})
+        self._search = search_by(lambda: self.settings.web_search, environ or {}, _tools_of(fleet) if fleet else None)
         # As it was at the start, when the user was told: an edit in the middle would write down what nobody expects.
         self._content = settings.log.content
         log.keep_secret(*self._secrets)
@@ -296,3 +297,16 @@ class Gateway:
         for text in expiring(self.settings, self._catalog, now):
             _log.warning("model goes away", model=text)
             self.books.warnings.append(f"{text}: choose its successor in time")
+
+
+def _tools_of(fleet: Fleet) -> CallTool:
+    """The tools of this session's MCP servers, for the search."""
+    from claude_or.mcp.calling import CallFailed
+
+    async def call(server: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await fleet.call_tool(server, tool, arguments)
+        except CallFailed as failed:
+            raise SearchFailed("unavailable", str(failed)) from None
+
+    return call

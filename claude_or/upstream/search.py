@@ -1,6 +1,6 @@
-"""Searches the web at the source that the user configured: one HTTP request, its JSON answer as hits.
+"""Searches the web at the source that the user configured: one HTTP request with its JSON answer, or a tool of an MCP server.
 
-The same care as with hosts: redirects are never followed, since they would carry the key elsewhere; certificates and proxies are
+For HTTP the same care as with hosts: redirects are never followed, since they would carry the key elsewhere; certificates and proxies are
 those of `trust.py` and the environment; time and size are bounded. Searches are rare, so each one opens its own connection.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,9 +19,10 @@ import msgspec
 from claude_or import __version__
 from claude_or.config import key as keys
 from claude_or.config.schema import WebSearch
-from claude_or.config.search_sources import SearchForm, search_form
+from claude_or.config.search_sources import MCP, SearchForm, search_form, tool_form
 from claude_or.errors import ClaudeOrError
 from claude_or.log import keep_secret
+from claude_or.translate.search_hits import hits_at, hits_of_tool
 from claude_or.translate.web_search import Hit, Search, SearchFailed, WebTool, is_wanted
 from claude_or.upstream.openrouter import proxy_for, read_up_to
 from claude_or.upstream.trouble import BROKEN, reason_of
@@ -30,17 +31,38 @@ from claude_or.upstream.trust import trusted
 ANSWER_BYTES: Final = 4_000_000
 
 
-def search_by(settings: Callable[[], WebSearch], environ: Mapping[str, str]) -> Search:
-    """The search of the moment's settings; keys are read from `environ`."""
+CallTool = Callable[[str, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Calls a tool: server, tool and arguments to the protocol's `CallToolResult`. Raises `SearchFailed`."""
+
+
+def search_by(settings: Callable[[], WebSearch], environ: Mapping[str, str], call: CallTool | None = None) -> Search:
+    """The search of the moment's settings; keys are read from `environ`, `call` reaches the session's MCP servers."""
 
     async def search(query: str, tool: WebTool) -> list[Hit]:
         said = settings()
+        if said.source == MCP:
+            return await _called(said, query, tool, call)
         form = search_form(said)
         if form is None:
             raise SearchFailed("unavailable", "no source is configured")
         return await _asked(form, said, query, tool, environ)
 
     return search
+
+
+async def _called(said: WebSearch, query: str, tool: WebTool, call: CallTool | None) -> list[Hit]:
+    server, name = said.server or "", said.tool or ""
+    if call is None:
+        raise SearchFailed("unavailable", f"no MCP server {server} is supervised in this session")
+    form = tool_form(said)
+    try:
+        async with asyncio.timeout(said.seconds):
+            result = await call(server, name, filled(form, query, tool, said.max_results))
+    except TimeoutError:
+        why = f"{name} of MCP server {server} did not answer within {said.seconds:g} s"
+        raise SearchFailed("unavailable", why) from None
+    hits = hits_of_tool(result, said.results, said.fields)
+    return [hit for hit in hits if is_wanted(hit.url, tool)][: said.max_results]
 
 
 async def _asked(form: SearchForm, said: WebSearch, query: str, tool: WebTool, environ: Mapping[str, str]) -> list[Hit]:
@@ -153,33 +175,4 @@ def hits_in(body: bytes, form: SearchForm, tool: WebTool) -> list[Hit]:
         answer = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         raise SearchFailed("unavailable", "the answer is no JSON") from None
-    found = _below(answer, form.results)
-    if found is None and isinstance(answer, dict):
-        # Sources leave the list out when nothing was found.
-        found = []
-    if not isinstance(found, list):
-        raise SearchFailed("unavailable", f"the answer has no list at {form.results!r}")
-    hits = [
-        Hit(**{name: _text(_below(entry, path)) for name, path in form.fields.items()})
-        for entry in found
-        if _text(_below(entry, form.fields["url"]))
-    ]
-    return [hit for hit in hits if is_wanted(hit.url, tool)]
-
-
-def _below(value: Any, path: str) -> Any:
-    """What stands at a dotted path; None where it leads nowhere."""
-    for step in filter(None, path.split(".")):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return "\n".join(_text(entry) for entry in value)
-    return value if isinstance(value, str) else "" if value is None else str(value)
+    return [hit for hit in hits_at(answer, form.results, form.fields) if is_wanted(hit.url, tool)]

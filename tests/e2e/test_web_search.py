@@ -6,11 +6,15 @@ import re
 
 import pytest
 
-from tests.fakes.openrouter import Ask, Brain
+from tests.fakes.openrouter import Ask, Brain, script
 from tests.fakes.plain_host import Say, plain_host
 from tests.fakes.replies import Reply, Scripted, Tokens, sources, text, tool_call
 from tests.fakes.searching import KEY, PAGES, SearchFake
 from tests.support.lab import Lab
+from tests.support.mcp import configure
+from tests.support.real_servers import real_servers
+
+__all__ = ["real_servers"]
 
 
 def searching(searches: list[Ask]) -> Brain:
@@ -108,3 +112,41 @@ async def test_the_screen_counts_a_search_by_a_source_of_the_user_s_own_on_anoth
         last = local.heard[-1].body
     assert len(source.asked) == 1
     assert all(url in str(last["messages"]) for url, _, _ in PAGES)
+
+
+async def test_a_plain_model_searches_by_a_tool_of_an_mcp_server(lab: Lab) -> None:
+    configure(lab.home, finder=())
+    lab.configure("web_search: {source: mcp, server: finder, tool: search}\n")
+    lab.host.script(
+        script(
+            [tool_call("WebSearch", {"query": "zebras"})],
+            [tool_call("web_search", {"query": "zebra stripes"})],
+            text("They have stripes."),
+            text("They have stripes, I read."),
+        )
+    )
+    done = await lab.ask("what do zebras have?")
+    assert (done.code, done.result["result"].strip()) == (0, "They have stripes, I read."), done.stderr
+    told = str(done.tool_results[-1]["content"])
+    assert all(f'"url":"{url}"' in told for url, _, _ in PAGES)
+    assert "zebra stripes" in str(lab.host.asks[-2].body["messages"][-1])  # what the tool said of each page
+
+
+@pytest.mark.slow
+async def test_a_search_server_that_other_people_wrote_is_read(lab: Lab, real_servers: dict[str, str]) -> None:
+    async with SearchFake() as source:
+        entry = {"type": "command", "command": [real_servers["searxng"]], "environment": {"SEARXNG_URL": source.origin}}
+        configure(lab.home, finder=entry)
+        lab.configure("web_search: {source: mcp, server: finder, tool: searxng_web_search}\n")
+        lab.host.script(
+            script(
+                [tool_call("WebSearch", {"query": "zebras"})],
+                [tool_call("web_search", {"query": "zebra stripes"})],
+                text("They have stripes."),
+                text("They have stripes, I read."),
+            )
+        )
+        done = await lab.ask("what do zebras have?", timeout=120)
+    told = str(done.tool_results[-1]["content"])
+    assert all(f'"url":"{url}"' in told for url, _, _ in PAGES), told
+    assert source.asked[-1].fields["q"] == "zebra stripes"

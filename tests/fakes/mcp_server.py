@@ -3,7 +3,7 @@
 
 Tools: `echo {text}` · `add {name}` a tool more, announced · `progress {steps}` · `say_log` · `roots` `form` `sample` ask the client ·
 `sleep {seconds}` silent · `die` by SIGKILL · `leave {code}` · `garbage` on stdout first · `big {bytes}` · `environ` · `pid` ·
-`meet {count}` answers when so many are asked at once · `nan` gives what JSON cannot hold · `deaf` never answers · `cancelled` the ids that were cancelled · `seen` the methods that came.
+`meet {count}` answers when so many are asked at once · `search {query}` finds two pages, `search_ask` asks the client first · `nan` gives what JSON cannot hold · `deaf` never answers · `cancelled` the ids that were cancelled · `seen` the methods that came.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ["echo", "add", "progress", "say_log", "roots", "form", "sample", "sleep", "die", "leave", "garbage", "big"]
-MORE = ["environ", "pid", "deaf", "cancelled", "seen", "stop_reading", "nan", "meet"]
+MORE = ["environ", "pid", "deaf", "cancelled", "seen", "stop_reading", "nan", "meet", "search", "search_ask"]
 
 
 class Server:
@@ -103,6 +103,12 @@ class Server:
                 return str(os.getpid())
             case "meet":
                 return self.meet(given["count"])
+            case "search" | "search_ask":
+                if name == "search_ask":
+                    self.ask("roots/list")
+                pages = [("Stripes", "https://zebras.org/stripes"), ("Coats", "https://deep.horses.org/coats")]
+                about = given.get("query", "")
+                return "\n\n".join(f"Title: {title}\nDescription: {about}\nURL: {url}" for title, url in pages)
             case "deaf":
                 time.sleep(3600)
             case "cancelled":

@@ -223,7 +223,7 @@ async def test_two_sessions_may_use_the_same_ids(tmp_path: Path) -> None:
 async def test_tools_that_are_switched_off_are_neither_seen_nor_called(tmp_path: Path) -> None:
     async with relayed(tmp_path, allow=("echo", "s*"), deny=("sleep",)) as there, there.client() as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
-        assert names == {"echo", "say_log", "sample", "seen", "stop_reading"}
+        assert names == {"echo", "say_log", "sample", "search", "search_ask", "seen", "stop_reading"}
         assert text_of(await client.call_tool("echo", {"text": "still"})) == "still"
         for denied in ("sleep", "die"):
             with pytest.raises(MCPError, match="switched off"):

@@ -25,7 +25,7 @@ from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog, parse_models
 from claude_or.upstream.hosts import Hosts
 from claude_or.upstream.openrouter import OpenRouter
-from claude_or.upstream.search import search_by
+from claude_or.upstream.search import CallTool, search_by
 from claude_or.wire.events import fold
 from claude_or.wire.sse import Frame, SseDecoder
 from tests.fakes.openrouter import KEY, OpenRouterFake
@@ -146,6 +146,7 @@ async def gateway(
     breakers: Breakers | None = None,
     hosts: Hosts | None = None,
     environ: Mapping[str, str] | None = None,
+    call_tool: CallTool | None = None,
     **house: Any,
 ) -> AsyncGenerator[Door]:
     """A proxy before `host` (or before `base_url`, or before `hosts`). `replier_for` puts something else in the place of the
@@ -168,7 +169,7 @@ async def gateway(
             charge=tally.add,
             sleep=sleep,
             breakers=breakers or Breakers(),
-            search=search_by(lambda: settings.web_search, environ or {}),
+            search=search_by(lambda: settings.web_search, environ or {}, call_tool),
         )
         house.setdefault("scales", parts.scales)
         house.setdefault("status", lambda: {"troubled_routes": parts.breakers.told()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from claude_or.config.schema import Models, Settings, WebSearch
+from claude_or.translate.web_search import SearchFailed
 from tests.fakes.openrouter import OpenRouterFake
 from tests.fakes.replies import Reply, Tokens, error, reasoning, text, tool_call
 from tests.fakes.searching import KEY, PAGES, SearchFake
@@ -337,3 +339,74 @@ async def test_in_the_sdks_loop_searches_and_tools_of_the_client_take_turns() ->
     assert len(host.asks) == len(script)
     for earlier, later in itertools.pairwise(ask.messages for ask in host.asks):
         assert later[: len(earlier)] == earlier
+
+
+FOUND: dict[str, Any] = {
+    "content": [{"type": "text", "text": "Title: Stripes\nURL: https://zebras.org/stripes\nText: Wide."}]
+}
+
+
+class Tool:
+    """A tool of an MCP server, as the session gives it: what it was called with, and what comes of it."""
+
+    def __init__(self, gives: Any, *, seconds: float = 0.0) -> None:
+        self.gives = gives
+        self.seconds = seconds
+        self.called: list[tuple[str, str, dict[str, Any]]] = []
+
+    async def __call__(self, server: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.called.append((server, tool, arguments))
+        await asyncio.sleep(self.seconds)
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives
+
+
+def by_tool(**more: Any) -> Settings:
+    """Settings whose web search is a tool of an MCP server."""
+    said = WebSearch(source="mcp", server="finder", tool="look", **more)
+    return Settings(models=Models(big=MODEL, small=MODEL), web_search=said)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_tool_of_an_mcp_server_searches(*, stream: bool) -> None:
+    tool = Tool(FOUND)
+    said = by_tool(parameters={"q": "{query}", "n": "{count}", "sites": "{blocked}"}, max_results=3)
+    limited = {**SEARCH, "blocked_domains": ["lions.org"]}
+    async with (
+        OpenRouterFake([[looks("zebra")], [text("They have stripes.")]]) as host,
+        gateway(host, settings=said, call_tool=tool) as door,
+    ):
+        message = await read(door, asking(), stream=stream, tools=[limited])
+    assert kinds(message) == ["server_tool_use", "web_search_tool_result", "text"]
+    assert [(hit.title, hit.url) for hit in message.content[1].content] == [("Stripes", "https://zebras.org/stripes")]
+    assert tool.called == [("finder", "look", {"q": "zebra -site:lions.org", "n": 3, "sites": ["lions.org"]})]
+    assert "Wide." in host.asks[1].messages[-1]["content"]
+
+
+async def test_pages_of_a_tool_outside_of_the_list_of_domains_are_dropped() -> None:
+    async with (
+        OpenRouterFake([[looks("zebra")], [text("Nothing.")]]) as host,
+        gateway(host, settings=by_tool(), call_tool=Tool(FOUND)) as door,
+    ):
+        message = await read(door, asking(), tools=[{**SEARCH, "allowed_domains": ["horses.org"]}])
+    assert message.content[1].content == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "seconds"),
+    [
+        (Tool(SearchFailed("unavailable", "no MCP server finder")), 20.0),
+        (Tool({"isError": True, "content": [{"type": "text", "text": "quota"}]}), 20.0),
+        (Tool(FOUND, seconds=60), 1.0),
+        (None, 20.0),
+    ],
+)
+async def test_a_tool_that_fails_is_an_error_of_the_search_and_the_model_goes_on(tool: Any, seconds: float) -> None:
+    async with (
+        OpenRouterFake([[looks("zebra")], [text("I do not know.")]]) as host,
+        gateway(host, settings=by_tool(seconds=seconds), call_tool=tool) as door,
+    ):
+        message = await read(door, asking())
+    assert message.content[1].content.error_code == "unavailable"
+    assert message.content[2].text == "I do not know."

@@ -283,3 +283,20 @@ async def test_on_a_terminal_it_lists_what_it_looks_at_and_offers_to_clean_up(so
     assert "removed" in shown
     assert not dead.exists()
     assert b"leftovers" in terminal.raw
+
+
+@pytest.mark.parametrize(
+    ("said", "level", "words"),
+    [
+        ("{source: mcp, server: finder, tool: search}", "ok", "search of MCP server finder"),
+        ("{source: mcp, server: finder, tool: look}", "error", "MCP server finder has no tool look"),
+        ("{source: mcp, server: other, tool: search}", "error", "there is no server of this name"),
+        ("{source: mcp, server: far, tool: search}", "error", "only those that claude-or starts can be asked"),
+    ],
+)
+async def test_a_search_by_a_tool_that_is_not_there(sound: World, said: str, level: str, words: str) -> None:
+    configure(sound.home, finder=(), far={"type": "http", "url": "http://127.0.0.1:9/mcp"})
+    config = sound.home / ".config/claude-or/config.yaml"
+    config.write_text(f"web_search: {said}\n", encoding="utf-8")
+    worst = (await examined(sound)).worst("web search")
+    assert (worst["level"], words in worst["text"]) == (level, True), worst

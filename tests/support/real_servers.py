@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 PYTHON = ("mcp-server-fetch", "mcp-server-time", "mcp-server-git")
-NODE = ("server-everything", "server-filesystem", "server-memory")
+NODE = {
+    "everything": "@modelcontextprotocol/server-everything",
+    "filesystem": "@modelcontextprotocol/server-filesystem",
+    "memory": "@modelcontextprotocol/server-memory",
+    "searxng": "mcp-searxng",
+}
 
 
 @pytest.fixture(scope="session")
@@ -24,27 +29,20 @@ def real_servers() -> dict[str, str]:
 
 
 def install_servers() -> dict[str, str]:
-    """Path of each server's program by its short name: fetch, time, git, everything, filesystem, memory."""
+    """Path of each server's program by its short name: fetch, time, git, everything, filesystem, memory, searxng."""
     named = os.environ.get("CLAUDE_OR_TEST_CACHE")
     cache = Path(named) if named else Path.home() / ".cache" / "claude-or-tests"
     python, node = cache / "mcp-python", cache / "mcp-node"
     paths = {name.removeprefix("mcp-server-"): python / "bin" / name for name in PYTHON}
-    paths |= {name.removeprefix("server-"): node / "node_modules" / ".bin" / f"mcp-{name}" for name in NODE}
+    programs = node / "node_modules" / ".bin"
+    paths |= {name: programs / f"mcp-{package.partition('/')[2] or name}" for name, package in NODE.items()}
     if not all(path.exists() for path in list(paths.values())[: len(PYTHON)]):
         _run(sys.executable, "-m", "venv", "--clear", str(python))
         _run(str(python / "bin" / "python"), "-m", "pip", "install", "-q", *PYTHON)
     if not all(path.exists() for path in paths.values()):
         npm = shutil.which("npm")
         assert npm, "npm is needed to install the servers that run on Node"
-        _run(
-            npm,
-            "install",
-            "--silent",
-            "--no-fund",
-            "--prefix",
-            str(node),
-            *(f"@modelcontextprotocol/{n}" for n in NODE),
-        )
+        _run(npm, "install", "--silent", "--no-fund", "--prefix", str(node), *NODE.values())
     return {name: str(path) for name, path in paths.items()}
 
 
