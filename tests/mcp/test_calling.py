@@ -52,8 +52,10 @@ async def test_a_call_that_is_given_up_is_cancelled_at_the_server(tmp_path: Path
 async def test_what_the_server_asks_meanwhile_goes_to_the_client_and_not_to_us(tmp_path: Path) -> None:
     async with relayed(tmp_path) as there, there.client() as client:
         call = asyncio.create_task(there.fleet.call_tool("fake", "search_ask", {"query": "zebras"}))
-        await until(lambda: there.server.link.busy)
-        await client.list_tools()  # a way to the client; it says that it has no roots
+        await until(
+            lambda: there.server.link.busy or call.done()
+        )  # where the client listens already, it answers at once
+        await client.list_tools()  # else this is a way to the client; it says that it has no roots
         assert "https://zebras.org/stripes" in said(await call)
 
 

@@ -16,6 +16,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -196,6 +197,9 @@ class Terminal:
         async with asyncio.timeout(timeout):
             while (code := self._child.poll()) is None:
                 await asyncio.sleep(0.02)
+            # What it said last may still lie in the kernel, which hands it over a few kilobytes at a time.
+            while self._master >= 0 and select.select([self._master], [], [], 0.05)[0] and self._read():
+                await asyncio.sleep(0)
         return code
 
     # How it is done
@@ -204,22 +208,24 @@ class Terminal:
         size = struct.pack("HHHH", self._size[1], self._size[0], 0, 0)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take what there is; whether more may come."""
         try:
             data = os.read(self._master, 65536)
         except BlockingIOError:
-            return
+            return True
         except OSError:  # nobody holds the other side
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self._master)
-            return
+            return False
         self.raw += data
         whole = self._pending + data
         cut = _UNFINISHED.search(whole)
         self._pending = whole[cut.start() :] if cut else b""
         self._draw(_PRIVATE.sub(b"", whole[: cut.start()] if cut else whole))
         self._changed.set()
+        return True
 
     def _draw(self, data: bytes) -> None:
         for piece in _ALTERNATE.split(data):
