@@ -37,7 +37,7 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
-FORMAT = 13
+FORMAT = 14
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
