@@ -142,7 +142,7 @@ def _door(house: House, connections: Connections) -> Middleware:
             connection.began()
         with bound(request_id=request_id):
             try:
-                _check(request, house)
+                _let_in(request, house)
                 return await handler(request)
             except Refused as refused:
                 _log.info("refused", path=request.path, status=refused.failure.status, message=str(refused))
@@ -168,6 +168,15 @@ def _door(house: House, connections: Connections) -> Middleware:
                     connection.ended()
 
     return door
+
+
+def _let_in(request: web.Request, house: House) -> None:
+    """Check who comes, and count whom the door stays shut for. Raises `Refused`."""
+    try:
+        _check(request, house)
+    except Refused:
+        house.turned_away += 1
+        raise
 
 
 def _check(request: web.Request, house: House) -> None:

@@ -93,3 +93,5 @@ class House:
     """Requests answered at the same time; more are told to come back."""
     open_requests: int = 0
     served: int = 0
+    turned_away: int = 0
+    """How often somebody came to the door whom it does not open for."""

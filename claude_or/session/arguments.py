@@ -145,7 +145,12 @@ def _options_of(theirs: Sequence[str]) -> Sequence[str]:
 
 def prints(theirs: Sequence[str]) -> bool:
     """Whether `claude` will run in print mode, so that stdout belongs to its output alone."""
-    return any(token in {"-p", "--print"} for token in _options_of(theirs))
+    return any(token == "--print" or token.startswith(("-p", "-cp")) for token in _options_of(theirs))
+
+
+def asks(theirs: Sequence[str]) -> bool:
+    """Whether `claude` will print a model's answer: print mode, and nothing that it answers by itself."""
+    return prints(theirs) and not {"-h", "--help", "-v", "--version"} & set(_options_of(theirs))
 
 
 def value_of(theirs: Sequence[str], option: str) -> str | None:

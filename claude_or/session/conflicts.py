@@ -25,7 +25,7 @@ MANAGED = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" 
 
 KEYS = ("apiKeyHelper", "model", "modelPicker")
 """Settings that a session sets itself."""
-MANAGED_KEYS = ("availableModels", "forceLoginMethod")
+MANAGED_KEYS = ("availableModels", "forceLoginMethod", "forceLoginOrgUUID", "forceLoginGatewayUrl")
 """Settings that only an administrator's file can enforce against us."""
 PINNED = frozenset({
     *NEUTRALISED,

@@ -22,7 +22,7 @@ from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
 from claude_or.log import without_secrets
 from claude_or.routing.names import names_told
-from claude_or.session.arguments import prints
+from claude_or.session.arguments import asks, prints
 from claude_or.session.claude import exit_code_of
 from claude_or.session.gateway import Gateway
 from claude_or.session.lookout import Lookout
@@ -34,6 +34,7 @@ from claude_or.session.summary import summary_json, summary_line
 
 if TYPE_CHECKING:
     from claude_or.mcp.fleet import Fleet
+    from claude_or.proxy.house import House
     from claude_or.session.flow import Session
     from claude_or.session.plan import LaunchPlan
 
@@ -41,6 +42,10 @@ SERVICE_LIMIT = 15.0
 """Seconds from here until the proxy must serve; without it the child would repeat its request in silence for minutes."""
 TERM_GRACE = 5.0
 """Seconds that the child gets after a signal was passed on to it before it is killed."""
+LOOK_BOUND = 1.0
+"""Seconds that the search for contradicting settings gets when the session ends; it takes a few milliseconds."""
+_LAST_OF_ITS_OWN = 128
+"""Exit codes above this tell of a signal."""
 
 
 def live(session: Session) -> None:
@@ -85,6 +90,8 @@ async def _live(session: Session) -> None:
     try:
         await asyncio.wait({child, fatal}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        # Also a session that was over at once has this in its log.
+        await asyncio.wait({looking}, timeout=LOOK_BOUND)
         looking.cancel()
         await gate.__aexit__(None, None, None)
         trouble = picked.put_back(_names_of(session, gate))
@@ -174,10 +181,11 @@ def _sum_up(session: Session, gate: Gateway, lookout: Lookout) -> None:
     if gate.books.budget.refused and code and prints(session.arguments.theirs):
         # A script must be able to tell a spent budget from any other failure.
         code = session.exit_code = EXIT_BUDGET
-    astray = not gate.house.served and not gate.house.open_requests and prints(session.arguments.theirs) and code == 0
+    astray = _is_astray(session, gate.house, code)
     if astray:
+        why = "so claude may have used" if code == EXIT_OK else "so unless it says why it asked nobody, claude tried"
         session.warning = (
-            "claude-or: no request reached the proxy, so claude may have used another host; "
+            f"claude-or: no request reached the proxy, {why} another host; "
             "`claude-or doctor` looks for settings that lead it astray\n"
         )
     session.warning += "".join(f"claude-or: {line}\n" for line in lookout.told(astray=astray))
@@ -190,6 +198,7 @@ def _sum_up(session: Session, gate: Gateway, lookout: Lookout) -> None:
         assumed=session.plan.facts["assumed"],
         bundled=session.plan.facts["bundled"],
         books=gate.books,
+        set_aside="" if astray else lookout.set_aside(),
     )
     if gate.config_trouble:
         session.warning += f"claude-or: the last edit of the configuration was not applied: {gate.config_trouble}\n"
@@ -197,9 +206,20 @@ def _sum_up(session: Session, gate: Gateway, lookout: Lookout) -> None:
     if path:
         try:
             with open(path, "wb") as file:
-                file.write(msgspec.json.encode(summary_json(gate.books, seconds=seconds, exit_code=code)) + b"\n")
+                file.write(
+                    msgspec.json.encode(
+                        summary_json(gate.books, seconds=seconds, exit_code=code, conflicts=lookout.found())
+                    )
+                    + b"\n"
+                )
         except OSError as error:
             session.warning += f"claude-or: --summary-json {path}: {error.strerror}\n"
+
+
+def _is_astray(session: Session, house: House, code: int) -> bool:
+    """Whether print mode ended by itself without a single request. A terminal's user may just have looked around."""
+    came = house.served or house.open_requests or house.turned_away
+    return not came and code <= _LAST_OF_ITS_OWN and asks(session.arguments.theirs)
 
 
 def serve(

@@ -46,6 +46,18 @@ class Lookout:
 
     def told(self, *, astray: bool) -> list[str]:
         """Lines for the end of the session. `astray`: no request came, so that also what should be overruled is suspect."""
+        return [str(conflict) for conflict in self.found() if astray or conflict.wins]
+
+    def set_aside(self) -> str:
+        """The settings that did not count in this session, by file; empty when there are none."""
+        by_file: dict[str, list[str]] = {}
+        for conflict in self.found():
+            if not conflict.wins:
+                by_file.setdefault(f"{conflict.path} ({conflict.scope})", []).append(conflict.key)
+        return "; ".join(f"{', '.join(keys)} in {file}" for file, keys in by_file.items())
+
+    def found(self) -> list[Conflict]:
+        """All conflicts, looked for now where nobody did before."""
         if self._found is None:
             self._found = conflicts(self._environ, self._cwd)
-        return [str(conflict) for conflict in self._found if astray or conflict.wins]
+        return self._found

@@ -10,6 +10,7 @@ from claude_or.reply.meter import Count, Tally
 
 if TYPE_CHECKING:
     from claude_or.session.books import Books
+    from claude_or.session.conflicts import Conflict
 
 SUMMARY_VERSION = 1
 
@@ -22,11 +23,12 @@ def summary_line(
     assumed: Sequence[str] = (),
     bundled: str = "",
     books: Books | None = None,
+    set_aside: str = "",
 ) -> str:
     """One line: models, calls, tokens, cost, caps, time, log; below it what else should be known.
 
     `assumed` are the models whose window was guessed, `bundled` is the day of the facts that came with the program, when those
-    told the windows.
+    told the windows, `set_aside` names settings of Claude Code that did not count.
     """
     total = tally.total
     models = ", ".join(slug for slug, _ in tally) or "no model was asked"
@@ -52,10 +54,12 @@ def summary_line(
         lines.append(f"claude-or: the prompt cache was missed {_times(books.watch.drops)}: {books.watch.reason}")
     if books:
         lines += [f"claude-or: {warning}" for warning in books.warnings]
+    if set_aside:
+        lines.append(f"claude-or: set aside for this session: {set_aside}")
     return "\n".join(lines) + "\n"
 
 
-def summary_json(books: Books, *, seconds: float, exit_code: int) -> dict[str, Any]:
+def summary_json(books: Books, *, seconds: float, exit_code: int, conflicts: Sequence[Conflict] = ()) -> dict[str, Any]:
     """The same for programs. Costs are text, because a float would not keep them exact."""
     tally = books.tally
     return {
@@ -70,6 +74,9 @@ def summary_json(books: Books, *, seconds: float, exit_code: int) -> dict[str, A
         "cache_drops": books.watch.drops,
         "cache_drop_reason": books.watch.reason,
         "warnings": list(books.warnings),
+        "settings_in_conflict": [
+            {"scope": found.scope, "file": found.path, "key": found.key, "wins": found.wins} for found in conflicts
+        ],
     }
 
 

@@ -13,6 +13,7 @@ from claude_or.session.arguments import (
     REPEATED,
     SWITCHES,
     VALUED,
+    asks,
     prints,
     rewrite,
     split,
@@ -187,4 +188,9 @@ def test_the_last_value_of_an_option_counts() -> None:
 def test_print_mode_is_recognised() -> None:
     assert prints(["-p"])
     assert prints(["--verbose", "--print"])
+    assert prints(["-pc"])
+    assert prints(["-cp"])
     assert not prints(["--", "-p"])
+    assert asks(["-p", "hi"])
+    assert not asks(["-p", "--version"])
+    assert not asks(["hi"])

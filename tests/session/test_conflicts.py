@@ -49,6 +49,7 @@ def found(tmp_path: Path, **environ: str) -> list[Conflict]:
         ({"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "9"}}, "env.CLAUDE_CODE_MAX_CONTEXT_TOKENS"),
         ({"apiKeyHelper": f"echo {SECRET}"}, "apiKeyHelper"),
         ({"model": "opus"}, "model"),
+        ({"env": {"CLAUDE_CODE_USE_MANTLE": "1"}}, "env.CLAUDE_CODE_USE_MANTLE"),
     ],
 )
 def test_each_scope_is_looked_through(
@@ -80,6 +81,14 @@ def test_a_proxy_is_named_but_harmless_at_every_scope(tmp_path: Path) -> None:
     assert not conflict.wins
     assert "loopback is excepted" in str(conflict)
     assert SECRET not in str(conflict)
+
+
+@pytest.mark.parametrize("key", ["availableModels", "forceLoginMethod", "forceLoginOrgUUID", "forceLoginGatewayUrl"])
+def test_what_only_an_administrator_can_enforce_counts_at_that_scope_alone(tmp_path: Path, key: str) -> None:
+    put(tmp_path / "home/.claude/settings.json", {key: ["x"]})
+    assert found(tmp_path) == []
+    put(tmp_path / "managed/managed-settings.json", {key: ["x"]})
+    assert [(conflict.key, conflict.wins) for conflict in found(tmp_path)] == [(key, True)]
 
 
 def test_what_outranks_the_session_comes_first(tmp_path: Path) -> None:

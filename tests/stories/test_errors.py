@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -117,8 +118,41 @@ async def test_a_host_that_cannot_be_reached_is_told_by_name(world: World) -> No
 async def test_a_session_without_any_request_in_print_mode_is_suspicious(world: World) -> None:
     done = await world.run(["exit", 0])
 
+    assert "no request reached the proxy, so claude may have used another host" in done.err
+    for args in (("prompt",), ("-p", "--help"), ("-p", "--version")):
+        assert "no request" not in (await world.run(["exit", 0], args=args)).err
+
+
+async def test_a_client_that_failed_without_any_request_may_have_been_refused_elsewhere(world: World) -> None:
+    settings = world.home / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('{"env": {"ANTHROPIC_BASE_URL": "https://elsewhere.example"}}', encoding="utf-8")
+
+    done = await world.run(["exit", 1])
+
     assert "no request reached the proxy" in done.err
-    assert (await world.run(["exit", 0], args=("prompt",))).err.count("no request") == 0
+    assert f"env.ANTHROPIC_BASE_URL in {settings}" in done.err
+    assert "no request" not in (await world.run(["die", 15])).err
+
+
+async def test_settings_that_did_not_count_are_named_in_summary_log_and_figures(world: World) -> None:
+    settings = world.home / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(
+        '{"env": {"ANTHROPIC_BASE_URL": "https://elsewhere.example"}, "model": "opus"}', encoding="utf-8"
+    )
+    figures = world.folder / "figures.json"
+
+    done = await world.run(["ask"], args=("--summary-json", str(figures), "-p", "hi"))
+
+    named = f"model, env.ANTHROPIC_BASE_URL in {settings} (user)"
+    assert f"claude-or: set aside for this session: {named}\n" in done.err
+    told = json.loads(figures.read_text(encoding="utf-8"))["settings_in_conflict"]
+    assert told[0] == {"scope": "user", "file": str(settings), "key": "model", "wins": False}
+    assert [each["key"] for each in told] == ["model", "env.ANTHROPIC_BASE_URL"]
+    (log,) = (world.home / ".local/state/claude-or/logs").glob("*.jsonl")
+    assert "env.ANTHROPIC_BASE_URL" in log.read_text(encoding="utf-8")
+    assert "elsewhere.example" not in done.err + log.read_text(encoding="utf-8")
 
 
 async def test_the_summary_can_be_turned_off_and_written_to_a_file(world: World) -> None:

@@ -68,6 +68,8 @@ class Lab:
     claude: str
     host: OpenRouterFake
     extra: dict[str, str] = field(default_factory=dict[str, str])
+    under: tuple[str, ...] = ()
+    """A command that runs `claude-or`, and what it needs before it."""
 
     def __post_init__(self) -> None:
         for folder in (self.home, self.project, self.root / "tmp"):
@@ -120,6 +122,7 @@ class Lab:
         loop = asyncio.get_running_loop()
         started = loop.time()
         process = await asyncio.create_subprocess_exec(
+            *self.under,
             *CLAUDE_OR,
             *arguments,
             cwd=self.project,
