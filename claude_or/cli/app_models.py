@@ -1,4 +1,4 @@
-"""The commands about models, for the Typer application: `models` and what stands below it. Their work is in `models` and `market`."""
+"""The commands about models, for the Typer application: `models` and what stands below it. Their work is in `models`, `market` and `one_model`."""
 
 from __future__ import annotations
 
@@ -115,14 +115,16 @@ def _add_search(app: typer.Typer, command: type[TyperCommand], answer: Answering
 def _add_show(app: typer.Typer, command: type[TyperCommand], answer: Answering) -> None:
     @app.command(options_metavar="[OPTIONS]", cls=command)
     def show(
-        model: Annotated[str, typer.Argument(metavar="MODEL", help="As in z-ai/glm-5.3, or an alias of yours.")],
+        model: Annotated[
+            str, typer.Argument(metavar="MODEL", help="As in z-ai/glm-5.3; a role, an alias or host:model.")
+        ],
         as_json: AsJson = False,
     ) -> None:
         """Show one model: limits, prices, parameters, and who serves it."""
         import os
         import time
 
-        from claude_or.cli import market as work
+        from claude_or.cli import one_model as work
 
         answer("models show", lambda: work.show(model, os.environ, os.getcwd(), time.time()), as_json=as_json)
 

@@ -19,7 +19,7 @@ from claude_or.config.names import DEFAULT_HOST, ROLES
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.expiry import expiring, models_in_use
-from claude_or.routing.names import RoleChoice, roles, written
+from claude_or.routing.names import RoleChoice, resolve, roles, written
 from claude_or.routing.paths import choose_path
 from claude_or.session.facts import ASSUMED_WINDOW
 from claude_or.session.keys import key_of
@@ -68,14 +68,19 @@ def current_listing(environ: Mapping[str, str], loaded: Loaded, now: float) -> L
         return Listing(cached)
     import asyncio
 
-    try:
-        key = key_of(environ, loaded.settings).value
-    except ClaudeOrError:
-        key = None  # the public listing needs none
+    key = key_or_none(environ, loaded.settings)
     try:
         return Listing(asyncio.run(newest(base_url, key, folder, now, REFRESH_WITHIN_S)))
     except Unreachable as error:
         return Listing(cached or bundled(), str(error))
+
+
+def key_or_none(environ: Mapping[str, str], settings: Settings) -> str | None:
+    """The key from wherever a session takes it; None without one, which is enough for what is public."""
+    try:
+        return key_of(environ, settings).value
+    except ClaudeOrError:
+        return None
 
 
 async def newest(base_url: str, key: str | None, folder: str, now: float, within_s: float) -> Catalog:
@@ -162,15 +167,26 @@ def by_model(chosen: Mapping[Role, RoleChoice]) -> dict[str, list[str]]:
     return found
 
 
+def named(chosen: Mapping[Role, RoleChoice], settings: Settings) -> dict[str, RoleChoice]:
+    """The roles, and what else the configuration names a model for (`long_context`, `vision`)."""
+    found: dict[str, RoleChoice] = dict(chosen.items())
+    for use in ("long_context", "vision"):
+        name: str | None = getattr(settings.models, use)
+        if name is not None:
+            other = resolve(name, settings)
+            found[use] = RoleChoice(other.slug, f"models.{use}", f"models.{use} is {name}", other.host)
+    return found
+
+
 def _roles_table(chosen: Mapping[Role, RoleChoice], loaded: Loaded) -> Table:
     rows = tuple(
         (
-            role,
+            role.replace("_", " "),
             written(choice.slug, choice.host),
             choose_path(choice.slug, choice.host, loaded.settings).path,
             _brief(loaded.origin(choice.origin) if choice.origin else DEFAULT),
         )
-        for role, choice in chosen.items()
+        for role, choice in named(chosen, loaded.settings).items()
     )
     return Table("Roles", tuple(Column(title) for title in ("role", "model", "path", "set by")), rows)
 
@@ -195,8 +211,8 @@ def _models_table(loaded: Loaded, catalog: Catalog | None) -> Table:
 
 def _model_row(name: str, uses: list[str], known: Known) -> tuple[str, ...]:
     notes = [use.replace("_", " ") for use in uses if use not in ROLES]
-    below = [f"\n  now {known.alias_target}"] if known.alias_target else []
-    below += [f"\n  {', '.join(notes)}"] if notes else []
+    below = [f"\nnow {known.alias_target}"] if known.alias_target else []
+    below += [f"\n{', '.join(notes)}"] if notes else []
     rates = known.rates
     prices = (rates.prompt, rates.completion, rates.input_cache_read) if rates else (None, None, None)
     return (
@@ -210,7 +226,7 @@ def _model_row(name: str, uses: list[str], known: Known) -> tuple[str, ...]:
 
 def _data(chosen: Mapping[Role, RoleChoice], loaded: Loaded, catalog: Catalog | None, now: float) -> dict[str, Any]:
     return {
-        "roles": [_role_data(role, choice, loaded, catalog) for role, choice in chosen.items()],
+        "roles": [_role_data(role, choice, loaded, catalog) for role, choice in named(chosen, loaded.settings).items()],
         "models": [
             {
                 "slug": slug,
@@ -238,7 +254,7 @@ def listing_data(catalog: Catalog | None, now: float) -> dict[str, Any] | None:
     }
 
 
-def _role_data(role: Role, choice: RoleChoice, loaded: Loaded, catalog: Catalog | None) -> dict[str, Any]:
+def _role_data(role: str, choice: RoleChoice, loaded: Loaded, catalog: Catalog | None) -> dict[str, Any]:
     origin = loaded.origin(choice.origin) if choice.origin else DEFAULT
     chosen = choose_path(choice.slug, choice.host, loaded.settings)
     return {

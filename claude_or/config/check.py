@@ -217,7 +217,7 @@ def name_problems(settings: Settings) -> list[Problem]:
     named += [(("preferences_for", name), name) for name in settings.preferences_for]
     known = [*settings.aliases, *ROLE_WORDS]
     return [*search_problems(settings.web_search)] + [
-        Problem(f"{name!r} is no model: {why}" + ("" if name in settings.aliases else _near(name, known)), path)
+        Problem(f"{name!r} is no model: {why}" + ("" if name in settings.aliases else _name_hint(name, known)), path)
         for path, name in named
         if (why := unresolvable(name, settings.aliases, settings.providers))
     ]
@@ -334,6 +334,13 @@ def nearest_hint(name: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 _FEW = 12
+
+
+def _name_hint(name: str, known: Iterable[str]) -> str:
+    """The nearest alias or role; for what may be a part of a slug, the command that finds it in the list of models."""
+    near = _near(name, known)
+    plain = not near and name.replace("-", "").replace(".", "").replace("_", "").isalnum()
+    return f"; `claude-or models search {name}` looks for it" if plain else near
 
 
 def _near(name: str, known: Iterable[str], prefix: str = "") -> str:

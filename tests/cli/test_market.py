@@ -14,11 +14,13 @@ import pytest
 
 from claude_or.cli.app import run
 from claude_or.cli.app_models import dollars, tokens
-from claude_or.cli.market import SORTS, Search, refresh, search, show
+from claude_or.cli.market import SORTS, Search, refresh, search
+from claude_or.cli.one_model import show
 from claude_or.cli.render import show as render
 from claude_or.cli.result import CommandResult
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
-from tests.cli.conftest import write_config
+from claude_or.session.keys import forget_key, store_key
+from tests.cli.conftest import KEY, write_config
 from tests.cli.host import Host
 from tests.fakes.listing import FREE, GLM, GPT, SMALL, default_listing, endpoints, listed
 
@@ -137,6 +139,41 @@ def test_a_variant_an_alias_and_a_pointer_are_followed(environ: dict[str, str], 
         "anthropic/claude-opus-5.5"
     )
     assert show(FREE, environ, cwd, NOW).data["model"]["slug"] == FREE
+
+
+def test_a_role_and_every_name_that_a_session_takes_are_followed(environ: dict[str, str], cwd: str) -> None:
+    write_config(environ, f"models:\n  big: strong\naliases:\n  best-one: {GLM}\n  strong: best-one\n")
+    for name in ("big", "opus", "sonnet[1m]", "claude-or/subagent", "claude-opus-9", "strong", f"openrouter/{GLM}"):
+        assert show(name, environ, cwd, NOW).data["model"]["slug"] == GLM, name
+    assert f"{GLM} (opus: follows models.big, strong)" in texts(show("opus", environ, cwd, NOW))
+
+
+def test_of_a_model_elsewhere_the_configuration_tells(environ: dict[str, str], cwd: str, host: Host) -> None:
+    write_config(environ, "providers:\n  ollama:\n    models: {coder: {context_window: 65536, images: true}}\n")
+    told = show("ollama:coder", environ, cwd, NOW)
+    assert (told.data["model"]["host"], told.data["model"]["window"], told.exit_code) == ("ollama", 65_536, 0)
+    ready = show("groq:openai/gpt-oss-20b", environ, cwd, NOW)
+    assert ready.data["model"]["slug"] == "openai/gpt-oss-20b"
+    assert "providers.groq.models" in ready.findings[0].fix
+    out = io.StringIO()
+    render(ready, as_json=False, out=out)
+    assert "128K? (nobody told it)" in out.getvalue()
+    assert host.asked == []
+    with pytest.raises(ClaudeOrError, match="nowhere:x is not in the list"):
+        show("nowhere:x", environ, cwd, NOW)
+
+
+def test_the_key_that_was_stored_and_that_of_a_command_get_the_accounts_own_listing(
+    environ: dict[str, str], cwd: str, host: Host
+) -> None:
+    del environ["OPENROUTER_API_KEY"]
+    store_key(environ, KEY, in_file=True)
+    assert refresh(environ, cwd, NOW).data["listing"]["source"] == "/models/user"
+    forget_key(environ)
+    write_config(environ, f"openrouter:\n  key_command: echo {KEY}\n")
+    assert refresh(environ, cwd, NOW).data["listing"]["source"] == "/models/user"
+    show(GLM, environ, cwd, NOW)
+    assert {bearer for _, bearer in host.asked} == {f"Bearer {KEY}"}
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", {"data": {}}])

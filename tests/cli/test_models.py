@@ -17,6 +17,7 @@ from claude_or.errors import EXIT_CONFIG, ClaudeOrError
 from tests.cli.conftest import write_config
 from tests.cli.host import Host, listed, usual_listing
 from tests.cli.test_render import Terminal
+from tests.fakes.listing import default_listing
 
 NOW = 1_795_000_000.0
 DAY = 86_400.0
@@ -144,6 +145,7 @@ def test_every_value_of_every_model_in_use_tells_who_said_it(environ: dict[str, 
     assert told("acme/spare")[0] == (200_000, "listing")
     assert told("acme/long-preview-2026")[0] == (None, "assumed")
     assert in_use(result, "acme/long-preview-2026")["listed"] is False
+    assert role(result, "long_context")["reason"] == "models.long_context is acme/long-preview-2026"
     assert [in_use(result, slug)["uses"] for slug in ("acme/spare", "acme/long-preview-2026", "acme/narrow")] == [
         ["fallback"], ["long_context"], ["haiku"],
     ]  # fmt: skip
@@ -170,6 +172,20 @@ def test_role_path_and_every_figure_are_there_on_narrow_and_wide_terminals(
     glm = next(line for line in cells if line[:2] == ["z-ai/glm-5.3", "200K"])
     assert glm[2:] == ["64K", "2.00", "10.00", "0.10", "tools", "reasoning"]
     assert ["long", "context"] in cells
+    assert ["long", "context", "acme/long-preview-2026", "chat", "config.yaml:2"] in cells
+
+
+def test_without_a_configuration_every_name_is_whole_on_a_terminal_of_80_columns(
+    environ: dict[str, str], cwd: str, monkeypatch: pytest.MonkeyPatch, host: Host
+) -> None:
+    host.answers["/models/user"] = (200, {"data": default_listing()})
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    show(ask(environ, cwd), as_json=False, out=out)
+    words = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).split()
+    for family in ("opus", "sonnet", "haiku", "fable"):
+        assert f"~anthropic/claude-{family}-latest" in words
+        assert f"anthropic/claude-{family}-5.5" in words
 
 
 def test_a_model_that_the_bundled_facts_lack_is_no_mistake(environ: dict[str, str], cwd: str) -> None:

@@ -285,7 +285,7 @@ def test_a_project_cannot_redirect_the_key_nor_loosen_the_rules(world: World, te
         ({"OPENROUTER_BASE_URL": "https://x/v1?a=b"}, {}, "OPENROUTER_BASE_URL: the address must end with its path"),
         ({"OPENROUTER_BASE_URL": "http://10.0.0.1/v1"}, {}, "OPENROUTER_BASE_URL: plain http is allowed"),
         ({"OPENROUTER_BASE_URL": "https://me:pass@x/v1"}, {}, "OPENROUTER_BASE_URL: the address must not hold a user"),
-        ({"BIG_MODEL": "glm"}, {}, "BIG_MODEL: 'glm' is no model"),
+        ({"BIG_MODEL": "glm"}, {}, f"BIG_MODEL: 'glm' is no model: {FORM}; `claude-or models search glm` looks for it"),
         ({"CLAUDE_OR_CONFIG": "absent.yaml"}, {}, "~/code/project/src/deep/absent.yaml: there is no such file"),
         ({}, {"small": " "}, "--small: expected the name of a model"),
         ({}, {"big": "bedrock:x"}, "--big: 'bedrock:x' is no model: there is no host 'bedrock'"),
