@@ -12,14 +12,19 @@ from typing import Any
 
 from claude_or.config.names import ROLE_WORDS, bare, meaning_of
 from claude_or.config.schema import MaxPrice, Preferences, Settings
+from claude_or.routing.names import FOLLOWS
 
 _AS_SAID = ("ignore", "quantizations", "data_collection", "zdr", "require_parameters")
 
 
 def preferences_for(role: str, slug: str, settings: Settings) -> Preferences:
-    """What holds for one model in one role: the default, overruled by the role's, overruled by the model's, value by value."""
+    """What holds for one model in one role: the default, overruled by the role's, overruled by the model's, value by value.
+
+    Roles follow `big` and `small` as they do for models: what is wanted of `big` is wanted of `opus` as well.
+    """
     said: dict[str, Any] = _said(settings.preferences)
-    by_role = [one for name, one in settings.preferences_for.items() if ROLE_WORDS.get(bare(name).lower()) == role]
+    named = {_role(name): one for name, one in settings.preferences_for.items()}
+    by_role = [named[name] for name in reversed(FOLLOWS[role]) if name in named]
     by_model = [one for name, one in settings.preferences_for.items() if _means(name, slug, settings)]
     for one in (*by_role, *by_model):
         said |= _said(one)
@@ -40,6 +45,12 @@ def provider_objects(preferences: Preferences) -> list[dict[str, Any]]:
 
 def _said(preferences: Preferences) -> dict[str, Any]:
     return {f.name: value for f in fields(preferences) if (value := getattr(preferences, f.name)) is not None}
+
+
+def _role(name: str) -> str | None:
+    """The role that a written name is about; `big` speaks for several."""
+    word = bare(name).lower()
+    return "big" if word == "big" else ROLE_WORDS.get(word)
 
 
 def _means(name: str, slug: str, settings: Settings) -> bool:

@@ -103,6 +103,22 @@ def test_a_models_preference_beats_its_roles_and_that_the_default() -> None:
     assert preferences_for("haiku", "a/small", said) == Preferences(data_collection="deny", ignore=["x"])
 
 
+def test_what_is_wanted_of_big_is_wanted_of_all_that_follow_it() -> None:
+    said = settings(
+        models=Models(big="a/big", opus="a/opus", subagent="a/agent", haiku="a/haiku"),
+        preferences_for={
+            "subagent": Preferences(ignore=["z"]),
+            "big": Preferences(zdr=True, ignore=["x"]),
+            "small": Preferences(data_collection="deny"),
+        },
+    )
+    for role, slug in (("main", "a/big"), ("opus", "a/opus"), ("fable", "a/big")):
+        assert preferences_for(role, slug, said) == Preferences(zdr=True, ignore=["x"])
+    assert preferences_for("subagent", "a/agent", said) == Preferences(zdr=True, ignore=["z"])
+    for role in ("haiku", "background", "small"):
+        assert preferences_for(role, "a/haiku", said) == Preferences(data_collection="deny")
+
+
 def test_other_hosts_are_told_no_preferences() -> None:
     said = settings(models=Models(big="lab:tiny"), preferences=Preferences(zdr=True))
     assert plan_for("big", said, None).routes[0].preferences == {}
