@@ -115,13 +115,18 @@ class History:
             if seal.startswith((PREFIX, HOST_PREFIX)):
                 return self._lost(place, "it came from another provider or model family")
             return None
+        if seal.startswith(HOST_PREFIX) and not self._profile.openrouter:
+            return self._lost(place, "it came from another provider or model family")
         if not seal.startswith(PREFIX):
             return None
         text = block.get("thinking")
         carried = open_signature(seal, text if isinstance(text, str) else "", family=self._profile.family)
-        if carried is None or not carried.details:
-            return self._lost(place, "it came from another provider or model family")
-        return [{"type": "redacted_thinking", "data": host_data(detail)} for detail in carried.details]
+        if carried and self._profile.openrouter and carried.details:
+            return [{"type": "redacted_thinking", "data": host_data(detail)} for detail in carried.details]
+        if carried and not self._profile.openrouter and carried.text:
+            # Only OpenRouter's endpoint reads that form. Hosts that imitate the API sign nothing and take the words.
+            return [{"type": "thinking", "thinking": carried.text, "signature": ""}]
+        return self._lost(place, "it came from another provider or model family")
 
     def _lost(self, place: str, why: str) -> list[_Block]:
         self._losses.add("thinking_block", place, why)

@@ -22,6 +22,7 @@ from claude_or.translate.history import History
 from claude_or.translate.losses import Losses
 from claude_or.translate.profiles import ModelProfile
 from claude_or.translate.schema import clean_schema
+from claude_or.translate.thinking import least_effort
 from claude_or.translate.tokens import Weigh, as_estimated, measure
 from claude_or.translate.tools import offered_tools
 from claude_or.wire.anthropic import BadRequest, MessagesRequest
@@ -216,6 +217,8 @@ class _Edit:
         thinking = request.thinking
         if not profile.takes_thinking or profile.reasons is False:
             self._without_thinking_fields()
+        elif thinking is not None and thinking["type"] == "disabled" and profile.mandatory_reasoning:
+            self._least_thinking()
         elif thinking is not None and thinking["type"] == "enabled":
             budget = thinking.get("budget_tokens")
             if self._history.is_loop_unthought(request.messages):
@@ -229,7 +232,19 @@ class _Edit:
                 self._set("thinking", {**thinking, "budget_tokens": max_tokens // 2})
         return max_tokens
 
+    def _least_thinking(self) -> None:
+        """For a model that cannot answer without a thought, and whose host refuses to be told so."""
+        least = least_effort(self._profile)
+        self.fields.pop("thinking", None)
+        if least is not None:
+            self._set("output_config", {**(self._request.output_config or {}), "effort": least})
+        self.losses.add("thinking_off", "thinking", "the model cannot answer without reasoning; the least is asked for")
+        self._without_edits_of_thinking()
+
     def _thinking_off(self, why: str) -> None:
+        if self._profile.mandatory_reasoning:
+            self._least_thinking()
+            return
         self.losses.add("thinking", "thinking", f"switched off: {why}")
         self._set("thinking", {"type": "disabled"})
         self._without_edits_of_thinking()

@@ -7,7 +7,7 @@ A frame that needs no repair goes on as the bytes it came in. What is done to th
   the client's print mode. Its model's reasoning is either signed anyway, or travels in a thinking block of ours behind a tool call.
 * `[DONE]`, comments and whatever follows the end are left out.
 * Safe repairs: a block or message that was not closed or not begun, an index that is not the next, an event without its name, JSON
-  that is not strict, a `message_delta` in two parts. None of them adds or loses content.
+  that is not strict, a `message_delta` in parts, or with figures before the end. None of them adds or loses content.
 * Everything else that breaks the grammar ends the answer in an error, as does an end before the end; the open block is closed first.
 
     message_start (content_block_start content_block_delta* content_block_stop)* (message_delta message_stop | error)
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from claude_or.translate.history import HOST_PREFIX, host_detail
+from claude_or.translate.history import HOST_PREFIX, THOUGHTS, host_detail
 from claude_or.translate.reasoning import ReasoningCarry
 from claude_or.translate.stream import StreamFacts
 from claude_or.wire.anthropic import Failure
@@ -57,7 +57,8 @@ class NativeStream:
     """One answer. Feed it frames, then close it or let it fail; it never raises, and after the end it says nothing.
 
     `model` is the name the client asked for; `carry` takes held-back reasoning along, None drops it. `message_id` is only used
-    where the host begins without a beginning. `failure_in_stream` classifies an error object.
+    where the host begins without a beginning. `failure_in_stream` classifies an error object. Without `thinking` thoughts that the
+    model tells all the same are held back.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class NativeStream:
         input_estimate: int,
         failure_in_stream: Callable[[Any], Failure],
         carry: ReasoningCarry | None = None,
+        thinking: bool = True,
     ) -> None:
         self.failure: Failure | None = None
         self.losses: list[str] = []
@@ -80,6 +82,7 @@ class NativeStream:
         self._estimate = max(input_estimate, 1)
         self._failure_in_stream = failure_in_stream
         self._carry = carry
+        self._thinking = thinking
         self._start = encode(MessageStart(message_id, model, Usage(input_tokens=self._estimate)))
         self._start_usage: dict[str, Any] = {}
         self._open: int | None = None
@@ -179,7 +182,7 @@ class NativeStream:
 
     def _pass(self, kind: str, frame: Frame, out: list[Frame]) -> None:
         """A ping, or an event that is not known here: it goes on as it is, within the answer."""
-        if self.started and self._ending is None:
+        if self.started and not self.finished:
             out.append(frame)
         elif kind != "ping":
             self._lose(f"an event {kind[:40]!r} outside the answer")
@@ -206,7 +209,7 @@ class NativeStream:
 
     def _begin(self, event: dict[str, Any], frame: Frame, out: list[Frame]) -> None:
         index, block = event.get("index"), event.get("content_block")
-        if not _is_index(index) or not isinstance(block, dict) or self._ending is not None:
+        if not _is_index(index) or not isinstance(block, dict) or self.finished:
             self._fail(ILLEGAL, out)
             return
         kind, data = _text(block.get("type")), block.get("data")
@@ -219,6 +222,10 @@ class NativeStream:
         if kind == "redacted_thinking" and isinstance(data, str) and data.startswith(HOST_PREFIX):
             self._held = True
             self._keep(data)
+            return
+        if kind in THOUGHTS and not self._thinking:
+            self._held = True
+            self._lose("thoughts that nobody asked for")
             return
         self._begin_answer(out)
         self._index += 1
@@ -271,11 +278,10 @@ class NativeStream:
             self._forget()
 
     def _near_end(self, event: dict[str, Any], frame: Frame, out: list[Frame]) -> None:
-        """Why the answer ends. It waits for the end itself, since more may follow to be said before it."""
+        """Why the answer ends, or figures on the way. It waits for the end, since more may follow to be said before it."""
         if not isinstance(event.get("delta"), dict):
             self._fail(ILLEGAL, out)
             return
-        self._close(out)
         if "usage" in event and not isinstance(event["usage"], dict):
             event = {name: value for name, value in event.items() if name != "usage"}
             frame = frame_of(event)
@@ -283,6 +289,8 @@ class NativeStream:
             event = _joined(self._ending, event)
             frame = frame_of(event)
         self._ending, self._ending_frame = event, frame
+        if self.finished:
+            self._close(out)
         usage = event.get("usage")
         if isinstance(usage, dict):
             told = {**self._start_usage, **{name: value for name, value in usage.items() if value is not None}}

@@ -102,11 +102,16 @@ def _off(effort: str | None, profile: ModelProfile, losses: Losses) -> dict[str,
         return None
     if profile.mandatory_reasoning:
         losses.add("thinking_off", "thinking", "the model cannot answer without reasoning; the least is asked for")
-        least = _ranked(profile)
-        return {"effort": least[0]} if profile.efforts and least else None
+        least = least_effort(profile)
+        return None if least is None else {"effort": least}
     if profile.efforts and "none" in profile.efforts:
         return {"effort": "none"}
     return {"enabled": False}
+
+
+def least_effort(profile: ModelProfile) -> str | None:
+    """The lowest effort that the model is listed with; None where the listing names none."""
+    return next(iter(_ranked(profile)), None) if profile.efforts else None
 
 
 def _ranked(profile: ModelProfile) -> list[str]:

@@ -124,6 +124,7 @@ class NativeReplier:
             input_estimate=order.input_estimate,
             failure_in_stream=self._failure_in_stream,
             carry=carry,
+            thinking=self.profile.takes_thinking,
         )
 
     async def _read(self, response: aiohttp.ClientResponse, reader: FrameReader, stream: NativeStream) -> list[Frame]:

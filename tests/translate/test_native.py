@@ -281,6 +281,17 @@ def test_sealed_reasoning_goes_back_to_its_family_as_the_host_writes_it() -> Non
     assert "thinking_block" in losses_of(order)
 
 
+def test_a_host_that_imitates_the_api_gets_the_words_of_sealed_reasoning_and_nothing_in_openrouters_form() -> None:
+    elsewhere = profile_for("glm-test", None, openrouter=False)
+    encrypted = pack([{"type": "reasoning.encrypted", "data": "d", "format": "x"}], family="z-ai", slug="z")
+    copy = {"type": "redacted_thinking", "data": host_data(DETAIL)}
+    own = thought("theirs", "well")
+    turn = {"role": "assistant", "content": [thought(OURS), thought(encrypted), copy, own, call()]}
+    order = order_for(elsewhere, messages=[HELLO, turn, RESULT])
+    assert msgspec.json.decode(order.body)["messages"][1]["content"] == [thought("", "hm"), own, call()]
+    assert losses_of(order) == ["thinking_block"]
+
+
 @pytest.mark.parametrize("block", [thought("theirs", "hm"), thought("", "hm"), {"type": "thinking", "thinking": "x"}])
 def test_thinking_of_the_host_itself_stays(block: dict[str, Any]) -> None:
     turn = {"role": "assistant", "content": [block, call()]}
@@ -318,6 +329,43 @@ def test_a_model_that_cannot_be_told_to_think_is_not(profile: ModelProfile, conf
     assert "thinking" not in body
     assert body.get("output_config") == left
     assert "thinking" in losses_of(order)
+
+
+MANDATORY = profile_for(
+    "anthropic/claude-test", ModelFacts(reasons=True, mandatory_reasoning=True, efforts=("max", "high", "low"))
+)
+UNLISTED_EFFORTS = profile_for("anthropic/claude-test", ModelFacts(reasons=True, mandatory_reasoning=True))
+
+
+@pytest.mark.parametrize(
+    ("profile", "config", "left"),
+    [
+        (MANDATORY, {"effort": "high", **FORMAT}, {"effort": "low", **FORMAT}),
+        (MANDATORY, None, {"effort": "low"}),
+        (UNLISTED_EFFORTS, FORMAT, FORMAT),
+        (UNLISTED_EFFORTS, None, None),
+    ],
+)
+def test_a_model_that_cannot_but_think_is_not_told_to_stop(profile: ModelProfile, config: Any, left: Any) -> None:
+    order = order_for(profile, thinking={"type": "disabled"}, output_config=config)
+    body = msgspec.json.decode(order.body)
+    assert "thinking" not in body
+    assert body.get("output_config") == left
+    assert losses_of(order) == ["thinking_off"]
+    unthought = [HELLO, {"role": "assistant", "content": [thought(OURS), call()]}, RESULT]
+    looping = order_for(profile, messages=unthought, thinking=ENABLED, context_management={"edits": [CLEARING]})
+    assert not {"thinking", "context_management"} & set(msgspec.json.decode(looping.body))
+
+
+@pytest.mark.parametrize("thinking", [None, {"type": "adaptive"}, {"type": "between_tools"}, ENABLED])
+def test_what_such_a_model_takes_stays_as_it_came(thinking: Any) -> None:
+    order = order_for(MANDATORY, **({"thinking": thinking} if thinking else {}), output_config={"effort": "high"})
+    body = msgspec.json.decode(order.body)
+    assert (body.get("thinking"), body["output_config"], losses_of(order)) == (thinking, {"effort": "high"}, [])
+
+
+def test_thinking_is_switched_off_for_models_that_can_do_without() -> None:
+    assert sent(thinking={"type": "disabled"})["thinking"] == {"type": "disabled"}
 
 
 def test_gemini_gets_schemas_that_it_takes() -> None:

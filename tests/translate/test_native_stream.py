@@ -294,6 +294,20 @@ def test_redacted_thinking_of_the_model_itself_goes_on() -> None:
     assert play([start(), *WORDS, *own, near_end(), STOP])[1][5:7] == own
 
 
+def test_thoughts_that_were_not_asked_for_are_held_back() -> None:
+    thinking = [begins(0, "thinking"), delta(0, "thinking_delta", thinking="hm"), ends(0)]
+    redacted = [begins(1, "redacted_thinking", data="opaque"), ends(1)]
+    said = [begins(2, "text"), text(2, "so"), ends(2)]
+    stream = NativeStream(
+        message_id="m", model="sonnet", input_estimate=1, failure_in_stream=failure_of, thinking=False
+    )
+    assert stream.feed([start(), *thinking, *redacted]) == []
+    out = stream.feed([*said, near_end(), STOP])
+    check(out)
+    assert fold(out)["content"] == [{"type": "text", "text": "so"}]
+    assert stream.losses == ["thoughts that nobody asked for"]
+
+
 def test_host_data_is_read_back() -> None:
     assert host_detail(host_data(DETAIL)) == DETAIL
     assert host_detail("openrouter.reasoning:WzFd") is None
@@ -381,6 +395,19 @@ def test_anything_else_ends_the_answer_with_the_block_closed_first(name: str) ->
     assert names(out[-2:]) == ["content_block_stop", "error"]
     with pytest.raises(FoldError):
         fold(out)
+
+
+EARLY = frame_of({"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 3, "cost": 1}})
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_figures_before_the_end_end_nothing_and_hold_where_the_end_has_none(place: int) -> None:
+    frames = [start(), *WORDS, BARE_END, STOP]
+    stream, out = play([*frames[: place + 1], EARLY, *frames[place + 1 :]])
+    assert out[1:5] == WORDS
+    assert names(out[5:]) == ["message_delta", "message_stop"]
+    assert fold(out)["stop_reason"] == "end_turn"
+    assert (stream.report.usage.output_tokens if stream.report.usage else None, stream.report.cost) == (3, 1)
 
 
 def test_a_block_after_the_end_was_told_is_illegal() -> None:
