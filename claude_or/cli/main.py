@@ -23,6 +23,7 @@ KEY_VARIABLE = "OPENROUTER_API_KEY"
 
 def entry() -> None:
     """The `claude-or` program. Leaves without tearing the interpreter down: everything was closed before, and it saves 0.1 s."""
+    _see_to_streams()
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -30,6 +31,20 @@ def entry() -> None:
     except OSError:
         pass  # whoever read our output is gone
     os._exit(code)
+
+
+def _see_to_streams() -> None:
+    """Open `/dev/null` where a standard stream was closed (`>&-`): else the next file or socket opened would land there, and whoever
+    writes to the stream would fail."""
+    for handle in (0, 1, 2):
+        try:
+            os.fstat(handle)
+        except OSError:
+            # The lowest free number is this one. `claude` gets it, too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,10 +79,11 @@ def _run(argv: Sequence[str]) -> int:
         from claude_or.session.statusline import main as show_status
 
         return show_status()
-    if arguments.kind == "command":
-        return _run_app(arguments.theirs)
     if arguments.kind == "passed":
         return _pass_to_claude(arguments, environ)
+    _see_to_folder()
+    if arguments.kind == "command":
+        return _run_app(arguments.theirs)
     if sys.platform == "win32":
         raise ClaudeOrError("native Windows is not supported", hint="Run claude-or inside WSL.", exit_code=EXIT_USAGE)
     if "--dry-run" in arguments.ours and arguments.kind == "session":
@@ -80,6 +96,18 @@ def _run(argv: Sequence[str]) -> int:
     from claude_or.session.flow import run_demo, run_session
 
     return (run_demo if arguments.kind == "demo" else run_session)(arguments, environ)
+
+
+def _see_to_folder() -> None:
+    """Projects have their own settings, so there must be a folder to be in."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise ClaudeOrError(
+            "the folder you are in does not exist any more",
+            hint="Change into one that does, for example with `cd`.",
+            exit_code=EXIT_USAGE,
+        ) from None
 
 
 def _see_to_claude(arguments: Arguments, environ: dict[str, str]) -> None:

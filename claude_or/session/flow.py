@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BACKLOG = 512
 TOKEN_VARIABLE = "CLAUDE_OR_TOKEN"
 SHORTEST_TOKEN = 16
+GUARDIAN_BOUND = 3.0
+"""Seconds that the guardian gets to end what is left. It grants a second between asking and forcing."""
 SETTINGS_FILE = "settings.json"
 USERS_LINE_FILE = "statusline.json"
 
@@ -47,6 +49,8 @@ class Session:
         self.exit_code: int | None = None
         """What we leave with, where that is not the child's own code."""
         self.signals = 0
+        self.leaving = False
+        """Set once there is no way back: a signal may not interrupt the tidying up."""
         self.on_signal: Callable[[int], None] = _nothing
         self.plan: LaunchPlan
         self.key: str | None = None
@@ -76,7 +80,8 @@ class Session:
             except ProcessLookupError:
                 pass
             self.on_signal(number)
-        elif not self.pid:
+        elif not self.pid and not self.leaving:
+            self.leaving = True
             raise SystemExit(128 + number)
 
 
@@ -106,7 +111,14 @@ def run_demo(arguments: Arguments, environ: dict[str, str]) -> int:
     """The same on a scripted model, in a scratch folder; needs no key and asks no host."""
     from claude_or.session.demo import Scratch, demo_plan
 
-    scratch = Scratch()
+    try:
+        scratch = Scratch()
+    except OSError as error:
+        raise ClaudeOrError(
+            f"the demo's folder cannot be made: {error.strerror or error}",
+            hint="Set TMPDIR to a folder that you can write to.",
+            exit_code=EXIT_PROXY,
+        ) from None
     here = os.getcwd()
     try:
         session = Session(scratch.environ(environ), arguments)
@@ -411,17 +423,27 @@ def end_child(session: Session, grace: float = 2.0) -> None:
 
 def _take_down(session: Session) -> None:
     """Undo what `run_session` did, in reverse."""
+    session.leaving = True
     pid, pipe = session.guardian
     if pid:
         if session.status is not None:
             tell_guardian(session, f"-pid {session.pid}")
         os.close(pipe)
-        try:
-            os.waitpid(pid, 0)
-        except ChildProcessError:
-            pass
+        _await(pid, GUARDIAN_BOUND)
     session.folder.remove()
     session.socket.close()
+
+
+def _await(pid: int, bound: float) -> None:
+    """Reap a process of ours, which ends by itself; not waited for longer than `bound` seconds."""
+    deadline = time.monotonic() + bound
+    pause = 0.001
+    try:
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+    except ChildProcessError:
+        pass
 
 
 def serve_forever(port: int, ours: dict[str, str], environ: dict[str, str]) -> int:

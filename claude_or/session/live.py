@@ -53,7 +53,11 @@ def live(session: Session) -> None:
 
     Raises `ClaudeOrError` (`EXIT_PROXY`) when the proxy cannot serve or cannot go on; the child may still run then.
     """
-    asyncio.run(_live(session))
+    try:
+        asyncio.run(_live(session))
+    finally:
+        # The loop is closed, and a signal may still come while the child is being ended.
+        session.on_signal = lambda _number: None
 
 
 async def _live(session: Session) -> None:
@@ -303,8 +307,12 @@ def _watch(session: Session, loop: asyncio.AbstractEventLoop) -> asyncio.Future[
             session.status = status
             done.set_result(status)
 
-    if hasattr(os, "pidfd_open"):
+    try:
         handle = os.pidfd_open(session.pid)
+    except (AttributeError, OSError):
+        handle = -1  # macOS has none; nor have old kernels, some sandboxes, and a process without descriptors left
+
+    if handle >= 0:
 
         def readable() -> None:
             loop.remove_reader(handle)
@@ -314,7 +322,7 @@ def _watch(session: Session, loop: asyncio.AbstractEventLoop) -> asyncio.Future[
         loop.add_reader(handle, readable)
         return done
 
-    async def poll() -> None:  # macOS has no pidfd
+    async def poll() -> None:
         while not done.done():
             reap()
             await asyncio.sleep(0.05)

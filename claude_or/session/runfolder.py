@@ -25,7 +25,10 @@ def base_folder(environ: Mapping[str, str]) -> str:
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and os.access(runtime, os.W_OK):
         return f"{runtime}/claude-or"
-    return f"{environ.get('TMPDIR', '').rstrip('/') or '/tmp'}/claude-or-{os.getuid()}"  # noqa: S108 - made 0700 and checked
+    temporary = environ.get("TMPDIR", "").rstrip("/")
+    # A relative path would mean another folder to a command that is run elsewhere.
+    folder = temporary if temporary.startswith("/") else "/tmp"  # noqa: S108 - made 0700 and checked
+    return f"{folder}/claude-or-{os.getuid()}"
 
 
 class RunFolder:

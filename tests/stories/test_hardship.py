@@ -140,3 +140,71 @@ def test_a_clock_that_jumps_moves_no_timeout() -> None:
         if calendar:
             found[path.relative_to(ROOT / "claude_or").as_posix()] = len(calendar)
     assert found == STAMPS
+
+
+def without(*streams: str) -> tuple[str, ...]:
+    """Start with these standard streams closed, as `claude-or >&-` does."""
+    return ("sh", "-c", f'exec "$@" {" ".join(streams)}', "sh")
+
+
+@pytest.mark.parametrize("closed", [("<&-",), (">&-",), ("2>&-",), ("<&-", ">&-", "2>&-")], ids=str)
+async def test_a_standard_stream_that_is_closed_is_no_hindrance(world: World, closed: tuple[str, ...]) -> None:
+    told = world.folder / "mid"
+    done = await world.run(["stream"], ["tell", str(told)], under=without(*closed))
+    assert done.code == 0, done.err
+    assert done.out == ("" if ">&-" in closed else HELLO)
+    assert "Traceback" not in done.err
+    assert world.run_folders == []
+    assert len(world.host.asks) == 1
+    assert not list((world.home / ".local" / "state" / "claude-or" / "logs").glob("crash*"))
+
+
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("models",), ("doctor",), ("--dry-run",)], ids=str)
+async def test_our_commands_bear_a_closed_output(world: World, args: tuple[str, ...]) -> None:
+    done = await world.run(args=args, under=without(">&-"))
+    assert "Traceback" not in done.err
+    assert "internal error" not in done.err
+    assert done.code in {0, 1}
+
+
+async def test_a_reader_that_leaves_ends_the_session_as_it_ends_claude(world: World) -> None:
+    """`claude-or -p … | head -1`."""
+    reader = ("sh", "-c", '"$@" | head -c 6', "sh")
+    done = await world.run(["stream"], ["stream"], ["say", "more"], ["say", "and more"], under=reader)
+    assert done.out == HELLO[:6]
+    assert "internal error" not in done.err
+    await until(lambda: world.run_folders == [], "the session did not end")
+
+
+@pytest.mark.parametrize("args", [("-p", "hi"), ("doctor",), ("config", "show"), ("--dry-run",)], ids=str)
+async def test_a_folder_that_was_removed_under_the_user_is_told(world: World, args: tuple[str, ...]) -> None:
+    gone = world.folder / "gone"
+    done = await world.run(
+        args=args,
+        under=("sh", "-c", f'mkdir {gone} && cd {gone} && rmdir {gone} && exec "$@"', "sh"),
+        PYTHONPATH=str(ROOT),
+    )
+    assert done.code == 64
+    assert done.err.startswith("claude-or: the folder you are in does not exist any more\n")
+    assert len(done.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("descriptors", [14, 20, 40])
+async def test_with_few_descriptors_a_session_goes_on_and_the_client_is_told_what_is_missing(
+    world: World, descriptors: int
+) -> None:
+    under = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh")
+    done = await world.run(["stream"], ["stream"], under=under)
+    assert (done.code, done.out) == (0, HELLO * 2), done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("name", ["with spaces", "ümläut ✨", b"not \xff\xfe text".decode("utf-8", "surrogateescape")])
+async def test_a_home_of_any_name_is_good(world: World, name: str) -> None:
+    home = world.folder / name
+    home.mkdir()
+    done = await world.run(["ask"], ["stream"], HOME=str(home), XDG_RUNTIME_DIR=str(home), LC_ALL="C")
+    assert (done.code, done.out) == (0, HELLO * 2), done.err
+    assert "Traceback" not in done.err
+    doctor = await world.run(args=("doctor",), HOME=str(home), XDG_RUNTIME_DIR=str(home), LC_ALL="C")
+    assert "internal error" not in doctor.err

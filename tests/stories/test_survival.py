@@ -81,3 +81,33 @@ async def test_when_the_clock_is_set_in_the_middle_of_an_answer_it_goes_on(world
     assert (done.code, done.out) == (0, "Half, whole.\nAnd again.\n"), done.err
     assert len(world.host.asks) == 2
     assert "Traceback" not in done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_guardian_that_hangs_does_not_keep_the_session(world: World) -> None:
+    running = await world.start(["wait", "GO"])
+    await running.until_told()
+    (guardian,) = [
+        pid for pid in family(running.process.pid) if b"guardian.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(guardian, signal.SIGSTOP)
+    try:
+        running.let_go()
+        assert (await running.done()).code == 0
+        assert is_alive(guardian)
+        assert world.run_folders == []
+    finally:
+        os.kill(guardian, signal.SIGKILL)
+
+
+async def test_without_a_handle_on_the_child_its_end_is_seen_all_the_same(world: World) -> None:
+    """As on macOS, on old kernels and in some sandboxes."""
+    patched = world.folder / "patched"
+    patched.mkdir()
+    (patched / "sitecustomize.py").write_text(
+        "import os\ndef pidfd_open(pid, flags=0):\n    raise OSError(38, 'Function not implemented')\n"
+        "os.pidfd_open = pidfd_open\n",
+        encoding="utf-8",
+    )
+    done = await world.run(["stream"], ["exit", 7], PYTHONPATH=os.pathsep.join([str(patched), str(ROOT)]))
+    assert (done.code, done.out) == (7, HELLO), done.err
