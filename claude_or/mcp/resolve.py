@@ -73,8 +73,12 @@ def may_inherit(name: str) -> bool:
     return name != _KEY_VARIABLE and not name.startswith(("ANTHROPIC_", "CLAUDE_", "CLAUDECODE"))
 
 
-def resolve(name: str, entry: McpEntry, environ: Mapping[str, str], cwd: str) -> Resolved:
-    """What is started for an enabled entry. Raises `EntryProblem`."""
+def resolve(name: str, entry: McpEntry, environ: Mapping[str, str], cwd: str, *, foreign: bool = False) -> Resolved:
+    """What is started for an enabled entry. Raises `EntryProblem`.
+
+    Looking for Node.js runs what is found, and this happens before an approval: for a `foreign` entry, which the user did not
+    write, only what the user's own environment leads to is looked at.
+    """
     values = _Values(environ)
     if entry.is_remote:
         passed: dict[str, Any] = {"type": entry.type, "url": values.put("url", entry.url or "")}
@@ -88,7 +92,7 @@ def resolve(name: str, entry: McpEntry, environ: Mapping[str, str], cwd: str) ->
         return values.resolved(name, passed=passed)
     env = _environment(entry, declared, values)
     # Looking for interpreters takes the version managers' folders into account, the server itself does not get them.
-    looking = {**{key: environ[key] for key in _LOOKED_AT if key in environ}, **env}
+    looking = {key: environ[key] for key in (*INHERITED, *_LOOKED_AT) if key in environ} | ({} if foreign else env)
     start = started(command, entry.python_version, entry.node_version, looking)
     if start.problem:
         return values.resolved(name, problem=start.problem)

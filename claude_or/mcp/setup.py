@@ -56,7 +56,7 @@ def survey(environ: Mapping[str, str], cwd: str, named: tuple[str, ...] = ()) ->
                 disabled.append((name, source))
                 continue
             try:
-                servers.append(resolve(name, entry, environ, cwd))
+                servers.append(resolve(name, entry, environ, cwd, foreign=source.foreign))
             except EntryProblem as problem:
                 mistakes.append(f"{source.place(('servers', name, *problem.key.split('.')))}: {problem}")
         mark = mark_of(source.path, source.content, [server.argv for server in servers])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 from pathlib import Path
 
@@ -202,6 +204,24 @@ def test_what_a_project_brings_is_left_out_until_it_is_approved(home: Home) -> N
     assert approved.lasting
     assert [launch.name for launch in approved.launches] == ["mine", "theirs"]
     assert stat.S_IMODE(Path(trust_file(home.environ)).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("environment", ["{PATH: './evil:$PATH'}", "{LD_PRELOAD: ./evil.so, PATH: './evil'}"])
+def test_looking_for_node_runs_nothing_of_a_project_that_is_not_approved(home: Home, environment: str) -> None:
+    evil = home.project / "evil" / "node"
+    evil.parent.mkdir()
+    evil.write_text(f"#!/bin/sh\ntouch {home.project}/ran\necho v22.1.0\n", encoding="utf-8")
+    evil.chmod(0o700)
+    own = home.program("node", f'echo "$LD_PRELOAD" > {home.project}/seen\necho v22.3.1')
+    home.environ["PATH"] = f"{home.bin}:/usr/bin:/bin"
+    home.foreign(f"a: {{type: node, command: {home.project}/s.js, node_version: '22', environment: {environment}}}")
+
+    with contextlib.chdir(home.project):
+        assert home.find().launches == ()
+        assert not (home.project / "ran").exists()
+        assert (home.project / "seen").read_text().strip() == ""
+        (launch,) = home.find(True).launches
+    assert launch.env["PATH"].startswith(os.path.dirname(own))
 
 
 def test_any_change_asks_again(home: Home) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -32,6 +33,13 @@ def install_servers() -> dict[str, str]:
     """Path of each server's program by its short name: fetch, time, git, everything, filesystem, memory, searxng."""
     named = os.environ.get("CLAUDE_OR_TEST_CACHE")
     cache = Path(named) if named else Path.home() / ".cache" / "claude-or-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "mcp.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker, or another run, may be at it
+        return _installed(cache)
+
+
+def _installed(cache: Path) -> dict[str, str]:
     python, node = cache / "mcp-python", cache / "mcp-node"
     paths = {name.removeprefix("mcp-server-"): python / "bin" / name for name in PYTHON}
     programs = node / "node_modules" / ".bin"
@@ -42,7 +50,7 @@ def install_servers() -> dict[str, str]:
     if not all(path.exists() for path in paths.values()):
         npm = shutil.which("npm")
         assert npm, "npm is needed to install the servers that run on Node"
-        _run(npm, "install", "--silent", "--no-fund", "--prefix", str(node), *NODE.values())
+        _run(npm, "install", "--loglevel=error", "--no-fund", "--prefix", str(node), *NODE.values())
     return {name: str(path) for name, path in paths.items()}
 
 
