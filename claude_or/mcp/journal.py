@@ -1,4 +1,5 @@
-"""What a server says on stderr: a rotated file that only the user can read, and the last lines in memory for error texts.
+"""What a server says on stderr, and on stdout what is no message: a rotated file that only the user can read, and the last lines
+in memory for error texts.
 
 Secrets are masked before anything is kept. Several sessions may write to one file; each looks whether another has rotated it.
 A disk that is full or read-only costs the log, never the server.
@@ -39,6 +40,10 @@ class Journal:
         if len(self._half) > UNENDED_LIMIT:
             whole, self._half = whole + end + self._half, b""
         self._keep(whole)
+
+    def stray(self, line: bytes) -> None:
+        """Take a line of stdout that is no message. Often it says why the server does not start."""
+        self._keep(b"stdout: " + line[:UNENDED_LIMIT].replace(b"\r", b""))
 
     def end(self) -> None:
         """The process is gone: what has come without a line's end is a line too."""

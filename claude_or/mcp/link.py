@@ -62,11 +62,17 @@ class Link:
     """One server's conversation.
 
     `why` says in one text why the server does not run, `dead` whether it will not by itself; `wanted` is called when a client
-    initialises while it is dead.
+    initialises while it is dead, `stray` gets each line of the server that is no message.
     """
 
     def __init__(
-        self, launch: McpLaunch, *, why: Callable[[], str], dead: Callable[[], bool], wanted: Callable[[], None]
+        self,
+        launch: McpLaunch,
+        *,
+        why: Callable[[], str],
+        dead: Callable[[], bool],
+        wanted: Callable[[], None],
+        stray: Callable[[bytes], None] = lambda _line: None,
     ) -> None:
         self.launch = launch
         self.sessions = Sessions()
@@ -74,7 +80,7 @@ class Link:
         self.ready = asyncio.Event()
         self.refused = ""
         self.garbage = 0
-        self._why, self._dead, self._wanted = why, dead, wanted
+        self._why, self._dead, self._wanted, self._stray = why, dead, wanted, stray
         self._send: Callable[[bytes], None] | None = None
         self._ids = itertools.count(1)
         self._greeted = False
@@ -320,6 +326,7 @@ class Link:
         messages = parse(data)
         if not messages and data.strip():
             self.garbage += 1
+            self._stray(data)
             self._fail_garbled(data)
             if self.garbage == 1:
                 _log.warning("an MCP server writes to stdout what is no message", server=self.launch.name)
@@ -333,7 +340,7 @@ class Link:
 
     def _fail_garbled(self, data: bytes) -> None:
         """What was meant as an answer but is no JSON (`NaN` in it, say) ends its request: no other answer will come."""
-        id_ = re.search(rb'"id"\s*:\s*(\d+)\s*[,}]', data[:200] + data[-200:]) if b'"jsonrpc"' in data else None
+        id_ = re.search(rb'"id"\s*:\s*"?(\d+)"?\s*[,}]', data[:200] + data[-200:]) if b'"jsonrpc"' in data else None
         exchange = self._pending.pop(int(id_[1]), None) if id_ else None
         if exchange is not None:
             exchange.fail(CALL_LOST, f"MCP server {self.launch.name} sent an answer that is not valid JSON")

@@ -30,6 +30,9 @@ _FIELDS: Final = msgspec.json.Decoder(Fields)
 _FIELD_LISTS: Final = msgspec.json.Decoder(list[Fields])
 _TEXT: Final = msgspec.json.Decoder(str)
 _NULL: Final = Raw(b"null")
+_BOM: Final = b"\xef\xbb\xbf"
+"""What some runtimes put in front of the first thing that they write."""
+_LONGEST_NUMBER: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Message:
 def parse(data: bytes | bytearray) -> list[Message]:
     """The message in one line or body; several for an array, which old servers send. Empty for what is no JSON-RPC."""
     try:
+        data = data.removeprefix(_BOM)
         stripped = data.lstrip()
         found = _FIELD_LISTS.decode(data) if stripped[:1] == b"[" else [_FIELDS.decode(data)]
         messages = [_message(fields) for fields in found]
@@ -118,11 +122,17 @@ def text_of(value: Raw | None) -> str:
 
 
 def number_of(value: Raw | None) -> int | None:
-    """A field that should be an integer; None when it is not."""
+    """A field that should be an integer; None when it is not. An id of ours may come back as `"7"` or `7.0`: clients of the
+    protocol take that for 7, so there are servers that write it."""
     try:
-        return None if value is None else msgspec.json.decode(value, type=int)
+        found = None if value is None else msgspec.json.decode(value)
     except (msgspec.MsgspecError, ValueError):
         return None
+    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) <= _LONGEST_NUMBER:
+        return int(found)
+    if isinstance(found, float) and found.is_integer():
+        return int(found)
+    return found if type(found) is int else None
 
 
 def _inside(value: Raw | None) -> Fields:

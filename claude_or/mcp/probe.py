@@ -31,6 +31,7 @@ STEP_LIMIT_S: Final = 15.0
 LEAVE_LIMIT_S: Final = 2.0
 PAGES: Final = 100
 GONE: Final = "it ended without an answer"
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ async def _try(launch: McpLaunch, command: tuple[str, ...], found: Probed) -> No
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     listening = asyncio.create_task(_listen(process, tail))
     try:
-        await ask_all(_Asking(process), found, launch.start_timeout)
+        await ask_all(_Asking(process, tail), found, launch.start_timeout)
         found.step = ""
     except Failed as failure:
         found.reason = str(failure)
@@ -154,9 +155,10 @@ async def ask_all(asking: Asking, found: Probed, start_limit_s: float) -> None:
 
 
 class _Asking:
-    """Requests to one process, one after the other."""
+    """Requests to one process, one after the other. What it writes that is no message goes to `tail`."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, tail: deque[str]) -> None:
+        self._tail = tail
         self._into = cast("asyncio.StreamWriter", process.stdin)
         self._out = cast("asyncio.StreamReader", process.stdout)
         self._asked = 0
@@ -178,9 +180,11 @@ class _Asking:
     async def _answer(self) -> dict[str, Any]:
         while line := await self._out.readline():
             try:
-                message = msgspec.json.decode(line)
+                message = msgspec.json.decode(line.removeprefix(_BOM))
             except msgspec.DecodeError:
-                continue  # a print of somebody's
+                if text := line.decode(errors="replace").strip():
+                    self._tail.append(f"stdout: {text[:400]}")
+                continue
             if not isinstance(message, dict):
                 continue
             if "method" in message:
@@ -207,7 +211,7 @@ def result_of(raw: bytes, number: int) -> dict[str, Any] | None:
 
 
 def _result_in(message: dict[str, Any], number: int) -> dict[str, Any] | None:
-    if message.get("id") != number or "method" in message:
+    if str(message.get("id")) not in {str(number), f"{number}.0"} or "method" in message:
         return None
     if "error" in message:
         raise Failed(f"it answered with an error: {(message['error'] or {}).get('message', '')}"[:500])

@@ -31,7 +31,7 @@ CRASH_SWEEP: Final = 0.25
 NO_PROGRAM: Final = (126, 127)
 """Exit codes of a launcher that found no program: trying again cannot help."""
 SHOWN_LINES: Final = 5
-"""Lines of stderr in an error that the model sees."""
+"""Lines of what it said last in an error that the model sees."""
 
 _log = get_log("mcp")
 
@@ -55,7 +55,13 @@ class McpServer:
         self.launch = launch
         self.name = launch.name
         self.journal = Journal(log_path, launch.secrets)
-        self.link = Link(launch, why=self.why, dead=lambda: self._state in {"failed", "stopped"}, wanted=self._wanted)
+        self.link = Link(
+            launch,
+            why=self.why,
+            dead=lambda: self._state in {"failed", "stopped"},
+            wanted=self._wanted,
+            stray=self.journal.stray,
+        )
         self.restarts = Restarts(launch.max_restarts, launch.restart_window)
         self.last_error = ""
         self.child: Child | None = None
@@ -121,7 +127,7 @@ class McpServer:
             parts.append(f": {reason}")
         last = self.journal.last(SHOWN_LINES)
         if last:
-            parts.append(". Its last lines on stderr:\n" + "\n".join(last))
+            parts.append(". Its last lines:\n" + "\n".join(last))
         return self.journal.masked("".join(parts))
 
     def told(self) -> dict[str, Any]:

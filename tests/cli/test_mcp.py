@@ -65,6 +65,13 @@ def test_a_failure_tells_step_command_exit_code_and_last_words(place: work.Place
     assert finding.detail.splitlines()[-1].endswith("is wrong")
 
 
+def test_what_a_server_says_on_the_wrong_stream_is_told_too(place: work.Place) -> None:
+    configure(home(place), bad=("--stdout", "no licence found", "--leave", "1"), loose=("--loose", "text"))
+    (finding,) = work.try_server("bad", place).findings
+    assert finding.detail.splitlines()[-1] == "stdout: no licence found"
+    assert work.try_server("loose", place).data["works"]
+
+
 def test_a_missing_program_is_told(place: work.Place) -> None:
     configure(home(place), bad={"type": "command", "command": "no-such-program"})
     (finding,) = work.try_server("bad", place).findings

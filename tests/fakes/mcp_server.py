@@ -40,7 +40,11 @@ class Server:
 
     def write(self, message: dict[str, Any]) -> None:
         """One message."""
-        data = json.dumps({"jsonrpc": "2.0", **message}) + "\n"
+        if self.options.loose and "method" not in message and isinstance(message["id"], int):
+            message = {**message, "id": {"text": str, "fraction": float}[self.options.loose](message["id"])}
+        data = json.dumps({"jsonrpc": "2.0", **message}) + ("\r\n" if self.options.loose else "\n")
+        if self.options.loose and self.seen == ["initialize"]:
+            data = "\ufeff" + data
         with self.lock:
             sys.stdout.write(data)
             sys.stdout.flush()
@@ -210,6 +214,10 @@ def main() -> None:
     parser.add_argument("--leave-times", help="a file with a number: so many more starts leave at once")
     parser.add_argument("--refuse", help="refuse initialize with this text")
     parser.add_argument("--no-ping", action="store_true")
+    parser.add_argument(
+        "--loose", choices=["text", "fraction"], help="form of ids; with CRLF and a byte order mark, too"
+    )
+    parser.add_argument("--stdout", help="said on stdout at start")
     parser.add_argument("--tell", help="add a line with pid and arguments to this file at start")
     options = parser.parse_args()
     if options.tell:
@@ -217,6 +225,8 @@ def main() -> None:
             file.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\n")
     if options.stderr:
         print(options.stderr, file=sys.stderr, flush=True)
+    if options.stdout:
+        print(options.stdout, flush=True)
     for _ in range(options.chatter):
         sys.stderr.write(f"{'chatter ' * 12}\n" * (1024 * 1024 // 97))
     if options.ignore_term:

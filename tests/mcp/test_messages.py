@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_or.mcp.messages import line, parse, progress_token, raw, with_id, with_param, with_progress_token
+from claude_or.mcp.messages import line, number_of, parse, progress_token, raw, with_id, with_param, with_progress_token
 
 values = st.recursive(
     st.none()
@@ -47,6 +47,17 @@ def test_only_the_id_and_the_token_change(
 def test_no_bytes_are_too_odd_to_be_looked_at(data: bytes) -> None:
     for message in parse(data):
         line(with_param(with_id(message.fields, 1), "x", raw(1)))
+
+
+@given(st.integers(0, 10**12))
+def test_an_id_of_ours_is_known_in_every_form_in_which_it_comes_back(id_: int) -> None:
+    assert {number_of(raw(form)) for form in (id_, str(id_), float(id_))} == {id_}
+
+
+@given(st.text() | st.floats(allow_nan=False, allow_infinity=False) | st.none() | st.booleans() | st.just("9" * 5000))
+def test_what_is_no_id_of_ours_is_no_number(value: Any) -> None:
+    number = number_of(raw(value))
+    assert number is None or float(value) == number
 
 
 def test_each_kind_is_known_by_its_fields() -> None:

@@ -237,6 +237,22 @@ async def test_output_that_is_no_message_is_passed_over(tmp_path: Path) -> None:
         assert there.server.link.garbage == 2
 
 
+async def test_what_is_no_message_stands_masked_in_the_log_and_among_the_last_words(tmp_path: Path) -> None:
+    said = "cannot read the token hush-hush"
+    async with relayed(tmp_path, "--stdout", said, secrets=("hush-hush",)) as there:
+        sid = await there.session()
+        assert text_in(await there.call(sid, "echo", text="hi")) == "hi"
+        assert "stdout: cannot read the token [masked]" in there.server.why()
+        assert "hush-hush" not in Path(there.server.journal.path).read_text()
+
+
+@pytest.mark.parametrize("form", ["text", "fraction"])
+async def test_servers_may_write_ids_loosely_end_lines_twice_and_begin_with_a_mark(form: str, tmp_path: Path) -> None:
+    async with relayed(tmp_path, "--loose", form) as there, there.client() as client:
+        assert (await client.call_tool("echo", {"text": "hi"})).content[0].text == "hi"  # pyright: ignore[reportAttributeAccessIssue]
+        assert there.server.link.garbage == 0
+
+
 async def test_an_answer_that_is_no_json_ends_its_call(tmp_path: Path) -> None:
     async with relayed(tmp_path) as there:
         sid = await there.session()
