@@ -20,8 +20,9 @@ from claude_or.config.schema import Settings
 from claude_or.config.search_sources import MCP
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.proxy.messages import session_in
-from claude_or.reply.assemble import profile_of, search_source
+from claude_or.reply.assemble import eyes_for, profile_of, search_source
 from claude_or.routing.ask import Ask, Plan, Route
+from claude_or.routing.catalog import Catalog
 from claude_or.routing.paths import PathChoice, choose_path
 from claude_or.routing.plan import plan_for
 from claude_or.translate.host_fetch import fetch_asked
@@ -72,7 +73,8 @@ def explain(path: str, environ: Mapping[str, str], cwd: str, overrides: Override
     chosen = choose_path(route.slug, route.provider, loaded.settings)
     profile = profile_of(route, catalog, loaded.settings)
     try:
-        web |= _schema_kept(ask, route, profile, loaded.settings) | _put_in_words(ask, route, profile, loaded.settings)
+        web |= _schema_kept(ask, route, profile, loaded.settings)
+        web |= _put_in_words(ask, route, profile, loaded.settings, catalog)
         order = _order(ask, route, profile, checked=loaded.settings.structured_output.check)
     except BadRequest as refused:
         findings.append(Finding("error", "request", f"refused with {refused.failure.status}: {refused}"))
@@ -125,11 +127,14 @@ def _schema_kept(ask: Ask, route: Route, profile: ModelProfile, settings: Settin
     return {"structured_output": f"claude-or: the answer is checked, and asked for again up to {said.retries} times"}
 
 
-def _put_in_words(ask: Ask, route: Route, profile: ModelProfile, settings: Settings) -> dict[str, str]:
+def _put_in_words(
+    ask: Ask, route: Route, profile: ModelProfile, settings: Settings, catalog: Catalog | None
+) -> dict[str, str]:
     """Who looks at what the model or its host cannot take. The request that is shown still has it as a note."""
     if route.path == "native":
         return {}
-    kinds = [one.kind for one in unseen(ask.request, profile, pictures=settings.models.vision is not None)]
+    eyes = eyes_for(profile, settings, catalog) is not None
+    kinds = [one.kind for one in unseen(ask.request, profile, pictures=eyes)]
     said: dict[str, str] = {}
     if count := kinds.count("picture"):
         said["pictures"] = f"{count}, described by models.vision, {settings.models.vision}, in calls of their own"

@@ -114,10 +114,18 @@ def _seeing(route: Route, inner: Replier, parts: Parts) -> Replier:
     profile = profile_of(route, parts.catalog(), parts.settings())
     if route.path == "native" or (profile.files and profile.images is not False):
         return inner
-    plan = vision_plan(parts.settings()) if profile.images is False else None
+    plan = eyes_for(profile, parts.settings(), parts.catalog())
     # Pins of their own: who describes a picture says nothing about who answers the conversation.
     eyes = _fallback([(other, _guarded(other, parts)) for other in plan.routes], parts, Pins()) if plan else None
     return Sight(inner=inner, profile=profile, album=parts.album, read=pdf_text, eyes=eyes, plan=plan)
+
+
+def eyes_for(profile: ModelProfile, settings: Settings, catalog: Catalog | None) -> Plan | None:
+    """Who describes pictures for a model; None for one that sees, and where nobody is named who is known to see better."""
+    plan = vision_plan(settings) if profile.images is False else None
+    if plan is None or profile_of(plan.routes[0], catalog, settings).images is False:
+        return None  # a model that sees nothing either would make something up
+    return plan
 
 
 def _searching(route: Route, inner: Replier, parts: Parts) -> Replier:

@@ -20,7 +20,7 @@ from claude_or.log import get_log
 from claude_or.reply.base import whole_message
 from claude_or.routing.ask import Ask, Burst, Plan, Replier, ReplyFailed
 from claude_or.translate.profiles import ModelProfile
-from claude_or.translate.sight import Sighted, asking_to_see, description, in_words, unseen
+from claude_or.translate.sight import Sighted, asking_to_see, body_to_see, description, in_words, unseen
 
 MOST_AT_ONCE: Final = 4
 MOST_NEW: Final = 20
@@ -29,6 +29,8 @@ MOST_TRIES: Final = 2
 """A picture that could not be described is tried again with a later request, so often in all: then its place stays as it is."""
 MOST_KEPT: Final = 1000
 LOOK_SECONDS: Final = 120.0
+ALL_SECONDS: Final = 240.0
+"""How long one picture, and all of one request, may keep its answer waiting."""
 
 _log = get_log("reply")
 
@@ -87,6 +89,8 @@ class Sight:
     read: Callable[[str], Awaitable[str]]
     eyes: Replier | None = None
     plan: Plan | None = None
+    look_seconds: float = LOOK_SECONDS
+    all_seconds: float = ALL_SECONDS
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """The inner answer. Raises `ReplyFailed` as that does."""
@@ -106,29 +110,33 @@ class Sight:
         for one in new[:-MOST_NEW]:
             self.album.pass_over(one.key)
         places = asyncio.Semaphore(MOST_AT_ONCE)
+        last = asyncio.get_running_loop().time() + self.all_seconds
 
         async def look(one: Sighted) -> None:
             async with places:
-                await self.album.look(one.key, lambda: self._words_for(one, ask))
+                await self.album.look(one.key, lambda: self._words_for(one, ask, last))
 
         await asyncio.gather(*(look(one) for one in new[-MOST_NEW:]))
 
-    async def _words_for(self, one: Sighted, ask: Ask) -> str:
+    async def _words_for(self, one: Sighted, ask: Ask, last: float) -> str:
+        """Empty when there are none; `last` is when the loop's clock says that the answer has waited long enough."""
         if one.kind == "pdf":
             text = await self.read(one.block["source"]["data"])
             _log.info("pdf read", characters=len(text), content=one.key[:12])
             return text
         eyes, plan = self.eyes, self.plan
-        if eyes is None or plan is None:
+        now = asyncio.get_running_loop().time()
+        if eyes is None or plan is None or now >= last:
             return ""
         slug = plan.routes[0].slug
         request = asking_to_see(one.block, plan.asked)
-        question = msgspec.structs.replace(ask, request=request, raw=b"", plan=plan, betas=(), replay_reasoning=True)
+        raw = body_to_see(request)
+        question = msgspec.structs.replace(ask, request=request, raw=raw, plan=plan, betas=(), replay_reasoning=True)
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout_at(min(now + self.look_seconds, last)):
                 words = description(await whole_message(eyes, question), slug)
         except (ReplyFailed, TimeoutError) as failed:
-            reason = failed.failure.message if isinstance(failed, ReplyFailed) else f"silent for {LOOK_SECONDS:g} s"
+            reason = failed.failure.message if isinstance(failed, ReplyFailed) else "it took too long"
             _log.warning("picture not described", slug=slug, content=one.key[:12], reason=reason)
             return ""
         _log.info("picture described", slug=slug, characters=len(words), content=one.key[:12])

@@ -195,6 +195,8 @@ def test_it_says_who_looks_at_pictures_and_documents(ask: Any, environ: dict[str
     told = ask(shown, big="lab:tiny", config=str(config))
     assert told.data["pictures"].startswith("2, described by models.vision, google/gemini-4-argon")
     assert told.data["pdf"] == "1, as text that is extracted here"
+    config.write_text(config.read_text().replace("vision: google/gemini-4-argon", "vision: lab:tiny"))
+    assert "pictures" not in ask(shown, big="lab:tiny", config=str(config)).data
 
 
 FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}

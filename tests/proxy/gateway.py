@@ -20,6 +20,7 @@ from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
 from claude_or.reply.assemble import Parts, assemble
 from claude_or.reply.breaker import Breakers
+from claude_or.reply.budget import Budget
 from claude_or.reply.meter import Tally
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog, parse_models
@@ -147,6 +148,7 @@ async def gateway(
     hosts: Hosts | None = None,
     environ: Mapping[str, str] | None = None,
     call_tool: CallTool | None = None,
+    budget: Budget | None = None,
     **house: Any,
 ) -> AsyncGenerator[Door]:
     """A proxy before `host` (or before `base_url`, or before `hosts`). `replier_for` puts something else in the place of the
@@ -167,6 +169,7 @@ async def gateway(
             settings=lambda: settings,
             catalog=lambda: catalog,
             charge=tally.add,
+            budget=budget,
             sleep=sleep,
             breakers=breakers or Breakers(),
             search=search_by(lambda: settings.web_search, environ or {}, call_tool),
