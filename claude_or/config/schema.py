@@ -263,7 +263,8 @@ class WebSearch:
     """Header that carries the key; any but `authorization` carries it bare."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
     parameters: dict[str, str | int | float | bool] = field(default_factory=dict[str, str | int | float | bool])
-    """Query of a GET, JSON body of a POST, arguments of a tool; `{query}`, `{count}`, `{country}`, `{allowed}` and `{blocked}` are filled in."""
+    """Query of a GET, JSON body of a POST, arguments of a tool; `{query}`, `{count}`, `{country}`, `{allowed}`, `{blocked}`
+    and, for sources that take it there, `{key}` are filled in."""
     results: str | None = None
     """Dotted path to the list of results in the answer."""
     fields: dict[str, str] = field(default_factory=dict[str, str])

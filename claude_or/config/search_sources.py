@@ -19,6 +19,9 @@ OWN_HOST: Final = "openrouter"
 MCP: Final = "mcp"
 """The source that stands for a tool of an MCP server which the session supervises."""
 
+KEY_WORD: Final = "{key}"
+"""Stands in a parameter for the key, where a source takes it there and in no header."""
+
 FIELDS: Final = ("title", "url", "text", "age")
 """What is read of one result."""
 
@@ -37,6 +40,11 @@ class SearchForm:
     results: str = "results"
     fields: dict[str, str]
     site_words: bool = True
+
+    @property
+    def key_is_parameter(self) -> bool:
+        """Whether the key goes into a parameter, and into no header then."""
+        return any(KEY_WORD in str(value) for value in self.parameters.values())
 
 
 SOURCES: Final[dict[str, SearchForm]] = {
@@ -122,6 +130,9 @@ def search_problems(said: WebSearch) -> Iterator[Problem]:
         yield Problem(f"`url` is missing: where {said.source} is asked", place)
     if not any("{query}" in str(value) for value in form.parameters.values()):
         yield Problem("no parameter holds {query}, so nothing would be searched for", place)
+    if form.key_is_parameter and (said.source == MCP or form.key_variable is None):
+        why = "a server has its own key" if said.source == MCP else "`key_variable` is missing"
+        yield Problem(f"nothing can be put in for {KEY_WORD}: {why}", ("web_search", "parameters"))
     for name in said.fields:
         if name not in FIELDS:
             yield Problem(f"expected one of {', '.join(FIELDS)}, got {name!r}", ("web_search", "fields"))

@@ -1,19 +1,21 @@
 """What a source answered to a search, as hits: JSON of a described shape, and what tools of MCP servers give.
 
 Such a tool writes for a model, not for a program. Usual forms are read: JSON (`structuredContent`, one text, or one text for each
-page), blocks of labelled lines (`Title:` … `URL:` …), numbered lists, links in Markdown, and plain addresses. Pure.
+page), blocks of labelled lines (`Title:` … `URL:` …), numbered lists, links in Markdown, and plain addresses. Whoever writes a
+page writes part of the answer, so no text may take long to read: patterns never go back over what they took. Pure.
 Source: results of tools in Model Context Protocol 2025-11-25; what the search servers on PyPI and npm print.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, cast
 
 import msgspec
 
-from claude_or.translate.web_search import Hit, SearchFailed
+from claude_or.translate.web_search import MOST_TEXT, Hit, SearchFailed, WebTool, is_wanted
 
 USUAL: Final[dict[str, tuple[str, ...]]] = {
     "title": ("title", "name"),
@@ -25,10 +27,16 @@ USUAL: Final[dict[str, tuple[str, ...]]] = {
 
 _DEEP: Final = 6
 """Levels of an answer that are searched for its list."""
-_LABEL: Final = re.compile(r"^[\s>*#-]*(?:\d+[.)]\s+)?\**([A-Za-z][A-Za-z ]{0,20}?)\**\s*:\**\s+(\S.*)$")
-_NUMBERED: Final = re.compile(r"^\s*(?:\d+[.)]|\[\d+\])\s+(\S.*)$")
-_LINK: Final = re.compile(r"\[([^\[\]]+)\]\(<?(https?://[^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)*)>?[^)]*\)")
+_MOST_READ: Final = 400_000
+"""Characters of a tool's text."""
+_MOST_HITS: Final = 100
+"""Of one answer; a few of them are kept."""
+_LABEL: Final = re.compile(r"^[\s>*#-]*+(?:\d++[.)]\s++)?\**+([A-Za-z][A-Za-z ]{0,20}?)\**+\s*+:\**+\s++(\S.*)$")
+_NUMBERED: Final = re.compile(r"^\s*+(?:\d++[.)]|\[\d++\])\s++(\S.*)$")
+_LINK: Final = re.compile(r"\[([^\[\]]++)\]\(<?(https?://[^\s()<>]++(?:\([^\s()<>]*+\)[^\s()<>]*+)*)>?[^)\n]{0,300}+\)")
 _ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`\]]+")
+_PAGE: Final = re.compile(r"https?://[!-\U0010ffff]+", re.IGNORECASE)
+"""The address of a page that can be shown: one word, of the web."""
 _LABELS: Final = {
     "title": "title",
     "name": "title",
@@ -57,6 +65,17 @@ def below(value: Any, path: str) -> Any:
         else:
             return None
     return value
+
+
+def kept_of(hits: Iterable[Hit], tool: WebTool, most: int) -> list[Hit]:
+    """The hits that are shown: pages of the web, each once, which the tool's lists of domains let pass. A title is one line."""
+    pages: dict[str, Hit] = {}
+    for hit in hits:
+        if hit.url not in pages and _PAGE.fullmatch(hit.url) and is_wanted(hit.url, tool):
+            pages[hit.url] = msgspec.structs.replace(
+                hit, title=" ".join(hit.title.split()), age=" ".join(hit.age.split())
+            )
+    return list(pages.values())[:most]
 
 
 def hits_at(answer: Any, results: str, fields: Mapping[str, str]) -> list[Hit]:
@@ -94,7 +113,7 @@ def hits_of_tool(result: Mapping[str, Any], results: str | None, fields: Mapping
             return hits
     if results is not None:
         raise SearchFailed("unavailable", f"the tool's answer has no list at {results!r}")
-    return _hits_in_text("\n\n".join(texts))
+    return _hits_in_text("\n\n".join(texts)[:_MOST_READ])
 
 
 def _json(text: str) -> Any:
@@ -141,12 +160,11 @@ def _first(entry: Any, name: str, fields: Mapping[str, str]) -> str:
 
 def _hits_in_text(text: str) -> list[Hit]:
     for read in (_labelled, _linked):
-        hits = list(read(text))
+        hits = list(islice(read(text), _MOST_HITS))
         if hits:
             return hits
-    addresses = list(dict.fromkeys(address.rstrip(".,;:!?)") for address in _ADDRESS.findall(text)))
-    if addresses:
-        return [Hit(url=address, text=_line_with(text, address)) for address in addresses]
+    if hits := list(islice(_addresses(text), _MOST_HITS)):
+        return hits
     if not text.strip() or len(text) < 200:
         # "No results found", in whatever words.
         return []
@@ -171,13 +189,15 @@ def _labelled(text: str) -> Iterator[Hit]:
             elif name == "title":
                 parts = {}
             elif name == "text":
-                said = f"{parts['text']}\n{said}"
+                said = f"{parts['text'][:MOST_TEXT]}\n{said}"
         if name:
             parts[name] = said
             last = name
         elif label:
             last = ""  # a line that tells something else of the page
-        elif last == "text" and line.strip() and not set(line.strip()) <= set("-=*_"):
+        elif (
+            last == "text" and len(parts["text"]) < MOST_TEXT and line.strip() and not set(line.strip()) <= set("-=*_")
+        ):
             parts["text"] += f"\n{line.strip()}"
     if parts.get("url", "").startswith("http"):
         yield Hit(**parts)
@@ -196,12 +216,29 @@ def _linked(text: str) -> Iterator[Hit]:
         yield Hit(title=link[1].strip(), url=link[2], text=said)
 
 
-def _line_with(text: str, address: str) -> str:
-    line = next(line for line in text.splitlines() if address in line)
-    return line.replace(address, "").strip(" \t-*:()<>")
+def _addresses(text: str) -> Iterator[Hit]:
+    """Plain addresses, each once, with what stands in its line beside it."""
+    seen: set[str] = set()
+    for line in text.splitlines():
+        for found in _ADDRESS.findall(line):
+            address = found.rstrip(".,;:!?)")
+            if address not in seen:
+                seen.add(address)
+                yield Hit(url=address, text=line[:MOST_TEXT].replace(address, "").strip(" \t-*:()<>"))
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return "\n".join(_text(entry) for entry in cast("list[Any]", value))
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, dict) else str(value)
+    """A value as text: a list by its lines, and nothing of what is deeper."""
+    values = cast("list[Any]", value) if isinstance(value, list) else [value]
+    # Half a surrogate pair has no place in what is sent on.
+    return "\n".join(_word(one) for one in values).encode("utf-8", "replace").decode()
+
+
+def _word(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case int() | float() if not isinstance(value, bool):
+            return repr(value) if abs(value) < 1e18 else ""
+        case _:
+            return ""

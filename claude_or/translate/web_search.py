@@ -52,7 +52,7 @@ _ASKED: Final = "Perform a web search for the query:"
 
 _SEAL: Final = "claude-or1:"
 _MOST_QUERY: Final = 400
-_MOST_TEXT: Final = 4000
+MOST_TEXT: Final = 4000
 """Characters kept of a query that is only guessed, and of the text of one hit."""
 
 
@@ -195,7 +195,7 @@ def result_block(call_id: str, hits: Sequence[Hit]) -> dict[str, Any]:
             "type": "web_search_result",
             "title": hit.title or hit.url,
             "url": hit.url,
-            "encrypted_content": _SEAL + base64.b64encode(hit.text[:_MOST_TEXT].encode("utf-8", "replace")).decode(),
+            "encrypted_content": _SEAL + base64.b64encode(hit.text[:MOST_TEXT].encode("utf-8", "replace")).decode(),
             "page_age": hit.age or None,
         }
         for hit in hits

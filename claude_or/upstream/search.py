@@ -19,11 +19,11 @@ import msgspec
 from claude_or import __version__
 from claude_or.config import key as keys
 from claude_or.config.schema import WebSearch
-from claude_or.config.search_sources import MCP, SearchForm, search_form, tool_form
+from claude_or.config.search_sources import KEY_WORD, MCP, SearchForm, search_form, tool_form
 from claude_or.errors import ClaudeOrError
 from claude_or.log import keep_secret
-from claude_or.translate.search_hits import hits_at, hits_of_tool
-from claude_or.translate.web_search import Hit, Search, SearchFailed, WebTool, is_wanted
+from claude_or.translate.search_hits import hits_at, hits_of_tool, kept_of
+from claude_or.translate.web_search import Hit, Search, SearchFailed, WebTool
 from claude_or.upstream.openrouter import proxy_for, read_up_to
 from claude_or.upstream.trouble import BROKEN, reason_of
 from claude_or.upstream.trust import trusted
@@ -61,14 +61,15 @@ async def _called(said: WebSearch, query: str, tool: WebTool, call: CallTool | N
     except TimeoutError:
         why = f"{name} of MCP server {server} did not answer within {said.seconds:g} s"
         raise SearchFailed("unavailable", why) from None
-    hits = hits_of_tool(result, said.results, said.fields)
-    return [hit for hit in hits if is_wanted(hit.url, tool)][: said.max_results]
+    return kept_of(hits_of_tool(result, said.results, said.fields), tool, said.max_results)
 
 
 async def _asked(form: SearchForm, said: WebSearch, query: str, tool: WebTool, environ: Mapping[str, str]) -> list[Hit]:
     headers = {"user-agent": f"claude-or/{__version__}", "accept": "application/json", **form.headers}
-    headers |= _key(form, environ)
-    fields = filled(form, query, tool, said.max_results)
+    key = _key(form, environ)
+    if key and not form.key_is_parameter:
+        headers[form.key_header] = f"Bearer {key}" if form.key_header.lower() == "authorization" else key
+    fields = filled(form, query, tool, said.max_results, key)
     parts = urlsplit(form.url)
     proxy, proxy_headers = proxy_for(parts.scheme, parts.hostname or "")
     given: dict[str, Any] = (
@@ -101,7 +102,7 @@ async def _asked(form: SearchForm, said: WebSearch, query: str, tool: WebTool, e
         raise SearchFailed("unavailable", reason_of(error, said.source)) from None
     if body is None:
         raise SearchFailed("unavailable", f"the answer of {said.source} is larger than {ANSWER_BYTES // 1_000_000} MB")
-    return hits_in(body, form, tool)[: said.max_results]
+    return kept_of(hits_in(body, form), tool, said.max_results)
 
 
 def _refused(status: int, source: str) -> SearchFailed:
@@ -109,10 +110,11 @@ def _refused(status: int, source: str) -> SearchFailed:
     return SearchFailed("too_many_requests" if busy else "unavailable", f"{source} answered with status {status}")
 
 
-def _key(form: SearchForm, environ: Mapping[str, str]) -> dict[str, str]:
+def _key(form: SearchForm, environ: Mapping[str, str]) -> str:
+    """Empty for a source that takes none."""
     variable = form.key_variable
     if variable is None:
-        return {}
+        return ""
     if not environ.get(variable, "").strip():
         raise SearchFailed("unavailable", f"{variable} is not set")
     try:
@@ -120,16 +122,17 @@ def _key(form: SearchForm, environ: Mapping[str, str]) -> dict[str, str]:
     except ClaudeOrError as error:
         raise SearchFailed("unavailable", error.message) from None
     keep_secret(key)
-    return {form.key_header: f"Bearer {key}" if form.key_header.lower() == "authorization" else key}
+    return key
 
 
-def filled(form: SearchForm, query: str, tool: WebTool, count: int) -> dict[str, Any]:
+def filled(form: SearchForm, query: str, tool: WebTool, count: int, key: str = "") -> dict[str, Any]:
     """The form's parameters for one search; one that has nothing to say is left out."""
     if form.site_words:
         query = " ".join([query, *_sites(tool)])
     words: dict[str, Any] = {
         "{query}": query,
         "{count}": count,
+        KEY_WORD: key,
         "{country}": tool.location.get("country", ""),
         "{allowed}": list(tool.allowed),
         "{blocked}": list(tool.blocked),
@@ -169,10 +172,10 @@ def _query(fields: Mapping[str, Any]) -> dict[str, str]:
     return written
 
 
-def hits_in(body: bytes, form: SearchForm, tool: WebTool) -> list[Hit]:
-    """The hits of an answer that the tool's lists of domains let pass. Raises `SearchFailed` for an answer that is none."""
+def hits_in(body: bytes, form: SearchForm) -> list[Hit]:
+    """The hits of an answer. Raises `SearchFailed` for an answer that is none."""
     try:
         answer = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         raise SearchFailed("unavailable", "the answer is no JSON") from None
-    return [hit for hit in hits_at(answer, form.results, form.fields) if is_wanted(hit.url, tool)]
+    return hits_at(answer, form.results, form.fields)

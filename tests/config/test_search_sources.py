@@ -77,6 +77,11 @@ def test_searxng_is_asked_below_its_address(world: World, address: str, asked: s
         ("{source: mcp, tool: look}", "`server` is missing"),
         ("{source: mcp, server: finder}", "`tool` is missing"),
         ("{source: mcp, server: finder, tool: look, parameters: {n: 5}}", "no parameter holds {query}"),
+        (
+            "{source: searxng, url: 'https://s.org', parameters: {k: '{key}'}}",
+            "nothing can be put in for {key}: `key_variable` is missing",
+        ),
+        ("{source: mcp, server: a, tool: b, parameters: {q: '{query}', k: '{key}'}}", "a server has its own key"),
         ("{source: brave, max_results: 99}", "expected a number from 1 to 20, got 99"),
         ("{source: brave, url: 'http://search.example.org'}", "plain http is allowed to this machine only"),
         ("{source: brave, key_variable: 'a key'}", "expected the name of an environment variable"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -28,19 +29,25 @@ class Asked:
 
 @dataclass
 class SearchFake:
-    """The source. An async context manager; `status` other than 200 refuses all, `body` is answered in place of the pages."""
+    """The source. An async context manager; `status` other than 200 refuses all, `body` is answered in place of the pages.
+
+    With `hangs` it answers nothing: `busy` says that it was asked, `left` that the asker went away.
+    """
 
     status: int = 200
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    hangs: bool = False
     asked: list[Asked] = field(default_factory=list[Asked])
+    busy: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
     _port: int = 0
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self._port = self._runner.addresses[0][1]
@@ -62,6 +69,12 @@ class SearchFake:
         fields: dict[str, Any] = msgspec.json.decode(raw) if raw else dict(request.query)
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.asked.append(Asked(request.path, headers, fields))
+        if self.hangs:
+            self.busy.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.left.set()
         if self.status != 200 or self.body is not None:
             return web.Response(status=self.status, body=self.body, headers=self.headers)
         shapes = {"/brave": self._brave, "/tavily": self._tavily, "/search": self._searxng}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import anthropic
 import msgspec
 import pytest
 
-from claude_or.config.schema import Models, Settings, WebSearch
+from claude_or.config.schema import Fallbacks, Limits, Models, Settings, WebSearch
+from claude_or.reply.budget import Budget
 from claude_or.translate.web_search import SearchFailed
+from tests.fakes.listing import GPT
 from tests.fakes.openrouter import OpenRouterFake
 from tests.fakes.replies import Reply, Tokens, error, reasoning, text, tool_call
 from tests.fakes.searching import KEY, PAGES, SearchFake
@@ -281,6 +285,69 @@ async def test_each_source_is_asked_in_its_own_way_and_lists_of_domains_hold(
     assert [asked.fields for asked in source.asked] == [fields]
     assert [hit.url for hit in message.content[1].content] == found
     assert "cookie" not in source.asked[0].headers
+
+
+async def test_a_key_that_goes_into_a_parameter_goes_into_no_header() -> None:
+    parameters = {"q": "{query}", "api_key": "{key}", "format": "json"}
+    own = {"source": "custom", "key_variable": "BRAVE_API_KEY", "parameters": parameters}
+    async with SearchFake() as source, OpenRouterFake([[looks("zebra")], [text("Stripes.")]]) as host:
+        configured = settings(source, **own, url=f"{source.origin}/search")
+        async with gateway(host, settings=configured, environ=ENVIRON) as door:
+            await read(door, asking())
+    assert source.asked[0].fields["api_key"] == KEY
+    assert KEY not in str(source.asked[0].headers)
+    assert KEY not in str([ask.body for ask in host.asks])
+
+
+async def test_who_leaves_in_the_middle_of_a_search_ends_it_and_asks_nobody_any_more() -> None:
+    async with (
+        SearchFake(hangs=True) as source,
+        OpenRouterFake(lambda _ask, n: looks(f"again {n}")) as host,
+        gateway(host, settings=settings(source), environ=ENVIRON) as door,
+    ):
+        async with door.open(prompt(tools=[SEARCH])) as answer:
+            await answer.content.readline()
+            await asyncio.wait_for(source.busy.wait(), 30)
+        await asyncio.wait_for(source.left.wait(), 30)
+        assert len(host.asks) == 1
+        assert door.tally.total.calls == 1
+
+
+async def test_a_source_that_is_silent_is_given_up_while_the_client_is_kept_alive() -> None:
+    async with SearchFake(hangs=True) as source, OpenRouterFake([[looks("zebra")], [text("I do not know.")]]) as host:
+        said = replace(settings(source, seconds=1), limits=Limits(ping=0.1))
+        async with gateway(host, settings=said, environ=ENVIRON) as door:
+            answer = await door.post(prompt(tools=[SEARCH]))
+    assert "ping" in answer.events
+    blocks = answer.message["content"]
+    assert blocks[1]["content"] == {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    assert blocks[2]["text"] == "I do not know."
+
+
+async def test_a_cap_that_is_reached_between_two_steps_ends_the_stream_in_its_words() -> None:
+    budget = Budget(caps={"session": Decimal("0.05")})
+    dear = Reply([looks("zebra")], usage=Tokens(prompt=100, completion=10, cost=Decimal("0.049")))
+    async with (
+        SearchFake() as source,
+        OpenRouterFake([dear]) as host,
+        gateway(host, settings=settings(source), environ=ENVIRON, budget=budget) as door,
+    ):
+        answer = await door.post(prompt(tools=[SEARCH]))
+    failure = msgspec.json.decode(answer.frames[-1].data)["error"]
+    assert (failure["type"], answer.events.count("error")) == ("billing_error", 1)
+    assert "the cap of" in failure["message"]
+    assert len(host.asks) == 1
+
+
+async def test_a_first_step_that_fails_goes_to_the_fallback_which_searches_too() -> None:
+    script = [error(503, "busy")] * 3 + [looks("zebra"), text("Stripes.")]
+    async with SearchFake() as source, OpenRouterFake(list(script)) as host:
+        said = replace(settings(source), fallbacks=Fallbacks(big=[GPT]))
+        async with gateway(host, settings=said, environ=ENVIRON) as door:
+            message = await read(door, asking())
+    assert message.content[-1].text == "Stripes."
+    assert [ask.model for ask in host.asks][-2:] == [GPT, GPT]
+    assert len(source.asked) == 1
 
 
 async def test_switched_off_a_search_is_refused_in_clear_words() -> None:
