@@ -57,17 +57,21 @@ class Structured:
     retries: int = 2
     refusing: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
-    async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+    def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """One legal answer under the contract of `routing/ask.py`. Raises `ReplyFailed`."""
+        # Not a hop of its own for all the requests that want nothing of it.
+        return self._kept(ask) if is_asked(ask.request) else self.inner.reply(ask)
+
+    async def _kept(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         place = (self.route.provider, self.route.slug)
-        if place not in self.refusing or not is_asked(ask.request):
+        if place not in self.refusing:
             try:
                 async with aclosing(self._answered(ask, self.profile)) as bursts:
                     async for burst in bursts:
                         yield burst
                 return  # noqa: TRY300
             except ReplyFailed as failed:
-                if not is_asked(ask.request) or not is_refusal(failed.failure):
+                if not is_refusal(failed.failure):
                     raise
                 _log.warning("the host refuses the schema: asked for in words", slug=self.route.slug)
         async with aclosing(self._answered(ask, without_enforcement(self.profile))) as bursts:

@@ -24,11 +24,27 @@ ANSWER_SHARE = 8
 """… but never more than this part of it."""
 
 
+_MOST_KEPT = 32
+_planned: dict[str, tuple[Settings, Plan]] = {}
+"""The last answers of `plan_for`, by name: settings never change in place, and a session asks for a handful of models."""
+
+
 def plan_for(asked: str, settings: Settings, catalog: Catalog | None) -> Plan:
     """Where a request for `asked` goes. The catalogue only helps to suggest names: one that it lacks may still exist.
 
     Raises `UnknownModel` with the nearest names.
     """
+    known = _planned.get(asked)
+    if known is not None and known[0] is settings:
+        return known[1]
+    plan = _plan_for(asked, settings, catalog)
+    if len(_planned) >= _MOST_KEPT:
+        _planned.clear()
+    _planned[asked] = settings, plan
+    return plan
+
+
+def _plan_for(asked: str, settings: Settings, catalog: Catalog | None) -> Plan:
     found = resolve(asked, settings, catalog.slugs if catalog else ())
     routes = _routes(found.slug, found.host, found.role, settings)
     for name in fallbacks_of(found.role, settings):

@@ -14,6 +14,7 @@ from claude_or.config.names import ROLE_WORDS, bare, meaning_of
 from claude_or.config.schema import MaxPrice, Preferences, Settings
 from claude_or.routing.names import FOLLOWS
 
+_NAMES = tuple(f.name for f in fields(Preferences))
 _AS_SAID = ("ignore", "quantizations", "data_collection", "zdr", "require_parameters")
 
 
@@ -44,7 +45,7 @@ def provider_objects(preferences: Preferences) -> list[dict[str, Any]]:
 
 
 def _said(preferences: Preferences) -> dict[str, Any]:
-    return {f.name: value for f in fields(preferences) if (value := getattr(preferences, f.name)) is not None}
+    return {name: value for name in _NAMES if (value := getattr(preferences, name)) is not None}
 
 
 def _role(name: str) -> str | None:

@@ -42,6 +42,15 @@ def test_fallbacks_follow_the_role_as_models_do() -> None:
     assert slugs(plan_for("haiku", said, None)) == ["openrouter/a/small"]
 
 
+def test_a_plan_is_that_of_the_settings_that_are_asked_now() -> None:
+    before, after = settings(), settings(models=Models(big="b/other"))
+    assert slugs(plan_for("sonnet", before, None)) == ["openrouter/a/short"]
+    assert slugs(plan_for("sonnet", after, None)) == ["openrouter/b/other"]
+    assert slugs(plan_for("sonnet", before, None)) == ["openrouter/a/short"]
+    for n in range(100):
+        assert slugs(plan_for(f"some/model-{n}", before, None)) == [f"openrouter/some/model-{n}"]
+
+
 @pytest.mark.parametrize(
     ("tokens", "expected"),
     [
