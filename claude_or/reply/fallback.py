@@ -3,8 +3,8 @@
 The client repeats failed requests too (ten times, up to some minutes, visibly), so this stays short: it takes care of what is
 over in seconds. A host that asks for a longer wait is not waited for; its `Retry-After` goes to the client, which then waits
 instead of us. A host that was silent for so long that no further attempt is made is not worth ten more such waits either, so
-the client is told not to repeat. Two repairs are known, each made once: a balance that affords fewer tokens than were asked for is
-asked for fewer, and a host that refuses what earlier answers thought is asked without it.
+the client is told not to repeat. Two repairs are known, each made once: where the balance, the window or the model allows for a shorter
+answer than was asked for, that one is asked for, and a host that refuses what earlier answers thought is asked without it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ DEADLINE_S: Final = 60.0
 """After so many seconds no further attempt begins."""
 USEFUL_TOKENS: Final = 1_024
 """An answer that may not even be so long is of no use."""
+USEFUL_ROOM: Final = 8_192
+"""With less room than this beside the prompt, a shorter history helps more than a shorter answer: the client compacts."""
 
 _log = get_log("fallback")
 
@@ -60,7 +62,7 @@ class Fallback:
         conversation = session_key(ask)
         left = self.pins.ordered(self.routes, conversation)
         first = left[0][0]
-        repairs = [affordable, without_reasoning]
+        repairs = [shorter, without_reasoning]
         while True:
             route, replier = left.pop(0)
             attempt = 1
@@ -154,10 +156,11 @@ def _told(route: Route, attempt: int, failure: Failure) -> None:
     )
 
 
-def affordable(ask: Ask, failure: Failure) -> Ask | None:
-    """The ask with the output that the balance affords; None when that is no repair, or no useful one."""
-    tokens = failure.affordable_tokens
-    if tokens is None or not USEFUL_TOKENS <= tokens < ask.request.max_tokens:
+def shorter(ask: Ask, failure: Failure) -> Ask | None:
+    """The ask with the output that the host would take; None when that is no repair, or no useful one."""
+    tokens = failure.possible_output
+    least = USEFUL_ROOM if failure.kind == "context_overflow" else USEFUL_TOKENS
+    if tokens is None or not least <= tokens < ask.request.max_tokens:
         return None
     return msgspec.structs.replace(ask, request=msgspec.structs.replace(ask.request, max_tokens=tokens))
 

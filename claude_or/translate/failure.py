@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from claude_or.translate.host_error import Told, detail_of, mask, read_body, read_error
+from claude_or.translate.output_limit import output_limit_in
 from claude_or.translate.overflow import overflow_in, overflow_message
 from claude_or.wire.anthropic import Failure, FailureCause, FailureKind
 
@@ -137,6 +138,7 @@ _CAUSES: Final[tuple[tuple[str, FailureCause], ...]] = (
         "reasoning_rejected",
     ),
     (r"free-models-per-day", "free_limit"),
+    (r"request too large.*tokens per min", "above_rate"),
     (r"not a valid model|model .*(?:does not exist|not found)|no such model|unknown model", "model_missing"),
     (r"no (?:allowed |matching )?(?:endpoints|providers)", "no_endpoint"),
     (r"moderation", "moderation"),
@@ -145,6 +147,7 @@ _CAUSES: Final[tuple[tuple[str, FailureCause], ...]] = (
 _HINTS: Final[dict[str, str]] = {
     "authentication": "Check the API key (`claude-or doctor` says which one is used).",
     "billing": "Add credits at https://openrouter.ai/settings/credits or choose a cheaper model.",
+    "above_rate": "This one request is more than the account may send in a minute, so waiting does not help: raise its limit, or choose another model.",
     "free_limit": "The daily allowance of free models is used up until midnight UTC; choose a paid model.",
     "model_missing": "`claude-or models` lists what can be chosen.",
     "no_endpoint": "No provider is left that takes this request; check provider and privacy settings or choose another model.",
@@ -217,7 +220,7 @@ def _failure(
 ) -> Failure:
     # A status of 200 says nothing; the body's own code is then the status.
     code = status if status is not None and status >= 400 else next(iter(told.codes), None)
-    text = "\n".join(told.messages)
+    text = "\n".join(map(_ends, told.messages))
     row = _row(code, told.names)
     if row in {_INVALID, _TOO_LARGE, _INTERNAL, _API}:
         overflow = overflow_in(text, frozenset(told.names), told.innermost)
@@ -229,13 +232,13 @@ def _failure(
                 message=overflow_message(overflow),
                 asked_tokens=overflow.asked,
                 limit_tokens=overflow.limit,
+                possible_output=overflow.room,
                 upstream_status=code,
             )
     kind, out_status, type_ = row
     cause = _cause(text, told.names)
     if cause == "model_missing" and kind == "invalid_request":
         kind, out_status, type_ = _NOT_FOUND
-    afford = _AFFORD.search(text) if kind == "billing" else None
     return Failure(
         kind=kind,
         status=out_status,
@@ -243,10 +246,26 @@ def _failure(
         message=_message(told, kind, cause, code, secrets=secrets, nearest=nearest, host=host, elsewhere=elsewhere),
         retry_after=_retry_after(headers, told.availability, now) if kind in _WAITING else None,
         should_retry=_should_retry(kind, cause, told.availability),
-        affordable_tokens=int(afford[1].replace(",", "")) if afford else None,
+        possible_output=_possible_output(kind, text),
         upstream_status=code,
         cause=cause,
     )
+
+
+def _possible_output(kind: FailureKind, text: str) -> int | None:
+    """The output tokens that the host would take, where it says so: what a balance affords, what the model gives."""
+    if kind == "billing":
+        afford = _AFFORD.search(text)
+        return int(afford[1].replace(",", "")) if afford else None
+    return output_limit_in(text) if kind == "invalid_request" else None
+
+
+_END: Final = 4_000
+
+
+def _ends(message: str) -> str:
+    """The message, a long one by its two ends, so that no page or traceback keeps the patterns busy for seconds."""
+    return message if len(message) <= 2 * _END else f"{message[:_END]}\n{message[-_END:]}"
 
 
 _WAITING: Final = frozenset({"rate_limit", "overloaded", "api", "timeout"})
@@ -280,7 +299,7 @@ def _cause(text: str, names: Iterable[str]) -> FailureCause:
 
 def _should_retry(kind: FailureKind, cause: FailureCause, availability: Mapping[str, Any]) -> bool | None:
     """What `x-should-retry` says; None leaves it to the client's own rule for the status."""
-    if kind == "authentication" or cause == "free_limit":
+    if kind == "authentication" or cause in {"free_limit", "above_rate"}:
         return False
     if kind in _WAITING and availability.get("retryable") is False:
         return False

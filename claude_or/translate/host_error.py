@@ -75,7 +75,10 @@ def _collect_object(value: dict[str, Any], told: Told, depth: int) -> None:
     metadata = value.get("metadata")
     if isinstance(metadata, dict):
         _collect_metadata(metadata, told)
-    for key in ("message", "detail", "error", "msg"):
+    # Some hosts keep what is wrong in the place for the parameter's name.
+    if isinstance(param := value.get("param"), str) and " " in param:
+        told.messages.append(param)
+    for key in ("message", "Message", "detail", "error", "errors", "msg"):
         if inner := value.get(key):
             _collect(inner, told, depth - 1)
             if key != "error" or not isinstance(inner, str):

@@ -36,6 +36,7 @@ FailureCause = Literal[
     "",
     "reasoning_rejected",
     "free_limit",
+    "above_rate",
     "model_missing",
     "no_endpoint",
     "moderation",
@@ -51,7 +52,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     `status` is the HTTP status, `type` the API's error type (`rate_limit_error` …), `message` free of secrets and of
     HTML. `retry_after` is in seconds. `should_retry` becomes the `x-should-retry` header when not None.
-    `affordable_tokens` is the output limit a 402 named, `limit_tokens`/`asked_tokens` the two figures of an overflow.
+    `possible_output` is how many output tokens the host would take, where it named a figure: what a balance affords, what fits beside
+    the prompt, what the model gives. `limit_tokens`/`asked_tokens` are the two figures of an overflow.
     """
 
     kind: FailureKind
@@ -60,7 +62,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     retry_after: float | None = None
     should_retry: bool | None = None
-    affordable_tokens: int | None = None
+    possible_output: int | None = None
     asked_tokens: int | None = None
     limit_tokens: int | None = None
     upstream_status: int | None = None

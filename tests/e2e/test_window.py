@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.listing import GLM, SMALL, listed
 from tests.fakes.openrouter import Ask
-from tests.fakes.replies import Reply, Scripted, Tokens, overflow, stream_error, text, tool_call
+from tests.fakes.replies import Reply, Scripted, Tokens, error, overflow, stream_error, text, tool_call
 from tests.support.lab import Lab
 
 SUMMARY = "<summary>They looked at the folder.</summary>"
@@ -110,6 +110,31 @@ async def test_a_host_that_finds_the_prompt_too_long_gets_a_summary_and_the_turn
     assert full.summaries == 1
     assert 1 <= full.refused <= 2
     assert any(event.get("subtype") == "compact_boundary" for event in done.events)
+
+
+async def test_a_host_with_room_for_a_shorter_answer_only_is_asked_for_that_and_nothing_is_summed_up(lab: Lab) -> None:
+    model_with(lab, 200_000)
+    words = (
+        "This endpoint's maximum context length is 65536 tokens. However, you requested about 72000 tokens (40000 of text input, "
+        "32000 in the output)."
+    )
+    lab.host.script(lambda ask, _n: error(400, words) if ask.body["max_tokens"] > 25_536 else text("Here it is."))
+
+    done = await lab.ask("look around")
+
+    assert (done.code, done.result["result"]) == (0, "Here it is."), done.stdout[-2000:]
+    assert [ask.body["max_tokens"] for ask in lab.host.asks] == [32_000, 25_072]
+
+
+async def test_a_window_that_is_too_small_is_said_plainly_and_the_prompt_is_answered_all_the_same(lab: Lab) -> None:
+    model_with(lab, 32_768, output=16_384)
+
+    done = await lab.ask("say hello")
+
+    assert (done.code, done.result["result"]) == (0, "hello"), done.stdout[-2000:]
+    assert f"claude-or: {GLM} has a window of 32k tokens, too small for Claude Code" in done.stderr
+    assert "Choose a model with 64k or more" in done.stderr
+    assert done.result["modelUsage"][GLM]["contextWindow"] == 32_768
 
 
 async def test_what_the_client_asks_for_stays_within_the_models_output_limit(lab: Lab) -> None:

@@ -170,7 +170,7 @@ async def test_another_route_does_not_help_against_the_users_own_limits(kind: st
 
 async def test_a_balance_that_affords_less_is_asked_for_less_once() -> None:
     clock = Clock()
-    script = Script([failed("billing", affordable_tokens=2000)], answer("short"))
+    script = Script([failed("billing", possible_output=2000)], answer("short"))
     asked = ask(max_tokens=32_000, temperature=0.5)
     assert await play(fallback(clock, script), asked) == answer("short")
     assert [entry.request.max_tokens for entry in script.asks] == [32_000, 2000]
@@ -178,15 +178,30 @@ async def test_a_balance_that_affords_less_is_asked_for_less_once() -> None:
     assert asked.request.max_tokens == 32_000
     assert clock.slept == []
 
-    again = Script([failed("billing", affordable_tokens=2000)], [failed("billing", affordable_tokens=1500)])
+    again = Script([failed("billing", possible_output=2000)], [failed("billing", possible_output=1500)])
     with pytest.raises(ReplyFailed):
         await play(fallback(clock, again), ask(max_tokens=32_000))
     assert len(again.asks) == 2
 
 
+@pytest.mark.parametrize("kind", ["context_overflow", "invalid_request"])
+async def test_a_shorter_answer_is_asked_for_where_the_window_or_the_model_allows_no_longer_one(kind: str) -> None:
+    script = Script([failed(kind, 400, "invalid_request_error", possible_output=16_000)], answer("short"))
+    assert await play(fallback(Clock(), script), ask(max_tokens=32_000)) == answer("short")
+    assert [entry.request.max_tokens for entry in script.asks] == [32_000, 16_000]
+
+
+async def test_with_hardly_any_room_left_the_client_hears_of_the_overflow() -> None:
+    script = Script([failed("context_overflow", 400, "invalid_request_error", possible_output=5_000)])
+    with pytest.raises(ReplyFailed) as raised:
+        await play(fallback(Clock(), script), ask(max_tokens=32_000))
+    assert raised.value.failure.kind == "context_overflow"
+    assert len(script.asks) == 1
+
+
 @pytest.mark.parametrize("affordable", [10, 1000, 50_000])
 async def test_a_repair_that_is_none_is_not_tried(affordable: int) -> None:
-    script = Script([failed("billing", affordable_tokens=affordable)])
+    script = Script([failed("billing", possible_output=affordable)])
     with pytest.raises(ReplyFailed):
         await play(fallback(Clock(), script), ask(max_tokens=1000))
     assert len(script.asks) == 1

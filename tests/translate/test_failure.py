@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -121,6 +122,8 @@ def test_unwrapping_ends() -> None:
         (b'{"detail": [{"loc": ["body"], "msg": "field required"}]}', "field required."),
         (b'[{"error": {"message": "in a list"}}]', "in a list."),
         (b'{"message": "flat"}', "flat."),
+        (b'{"Message": "with a capital"}', "with a capital."),
+        (b'{"success": false, "errors": [{"code": 7009, "message": "in a list of errors"}]}', "in a list of errors."),
         (b'{"error": {"message": "{\\"error\\": {\\"message\\": \\"in a string\\"}}"}}', "in a string."),
         (b'{"error": {"message": "curly {but} no json}"}}', "curly {but} no json}."),
         (b"\xff\xfe", "\ufffd\ufffd."),
@@ -212,9 +215,9 @@ def test_a_rejected_key_shows_our_words_at_once() -> None:
 @shows("error 402")
 def test_a_402_names_what_can_be_afforded() -> None:
     failure = said(402, "You requested up to 32,000 tokens, but can only afford 2,666.")
-    assert failure.affordable_tokens == 2666
+    assert failure.possible_output == 2666
     assert "https://openrouter.ai/settings/credits" in failure.message
-    assert said(402, "Insufficient credits").affordable_tokens is None
+    assert said(402, "Insufficient credits").possible_output is None
 
 
 def test_the_daily_free_allowance_is_not_retried() -> None:
@@ -374,6 +377,89 @@ OVERFLOWS: dict[str, tuple[str, int | None, int | None]] = {
     "z.ai": ("Prompt exceeds max length", None, None),
     "alibaba": ("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]", None, 129024),
     "minimax": ("invalid params, context window exceeds limit (2013)", None, None),
+    "openai responses": (
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+        None,
+        None,
+    ),
+    "baseten": (
+        "Input length 562514 exceeds the maximum allowed input length of 524256 tokens.",
+        562514,
+        524256,
+    ),
+    "together newer": (
+        "The input (140000 tokens) is longer than the model's context length (131072 tokens).",
+        140000,
+        131072,
+    ),
+    "ds4": ("Prompt has 5,958,968 tokens, but the configured context size is 256,000 tokens", 5958968, 256000),
+    "sglang": (
+        (
+            "Requested token count exceeds the model's maximum context length of 32768 tokens. You requested a total of 40000 tokens: "
+            "30000 tokens from the input messages and 10000 tokens for the completion."
+        ),
+        40000,
+        32768,
+    ),
+    "vllm newer": (
+        (
+            "This model's maximum context length is 32768 tokens. However, you requested 100 output tokens and your prompt contains at "
+            "least 32769 input tokens, for a total of at least 32869 tokens. (parameter=input_tokens, value=32769)"
+        ),
+        32769,
+        32768,
+    ),
+    "vllm newest": (
+        (
+            "You passed 40961 input tokens and requested 1 output tokens. However, the model's context length is only 40960 tokens, "
+            "resulting in a maximum input length of 40959 tokens."
+        ),
+        40961,
+        40960,
+    ),
+    "vllm multimodal": (
+        "The prompt (total length 40961) is too long to fit into the model (context length 40960). Make sure that it fits.",
+        40961,
+        40960,
+    ),
+    "tensorrt": ("Prompt length (9000) exceeds maximum input length (8192). Set log level to info", 9000, 8192),
+    "tensorrt older": (
+        "The sum of prompt length (9000.0), query length (0) should not exceed max_num_tokens (8192)",
+        9000,
+        8192,
+    ),
+    "exllama": ("Prompt length 9000 is greater than max_seq_len 8192", 9000, 8192),
+    "vertex": (
+        "Unable to submit request because the input token count is 1200000 but model only supports up to 1048576. Reduce it.",
+        1200000,
+        1048576,
+    ),
+    "bedrock cohere": (
+        "Too many input tokens. Max input tokens: 8192, request input token count: 9000",
+        9000,
+        8192,
+    ),
+    "sambanova": (
+        "The maximum context length of Meta-Llama-3.1-8B is 8192. However, answering your query will take 9000 tokens.",
+        9000,
+        8192,
+    ),
+    "llama-cpp-python": ("Requested tokens (9000) exceed context window of 8192", 9000, 8192),
+    "lm studio newer": ("Requested token count (5000) is greater than the context length (4096).", 5000, 4096),
+    "lm studio full": ("Context size has been exceeded.", None, None),
+    "llama.cpp slot": ("slot context: 8192 tokens, prompt 9000 tokens", 9000, 8192),
+    "text-generation-webui": (
+        "This model maximum context length is 2048 tokens. However, your messages resulted in over 2050 tokens.",
+        2050,
+        2048,
+    ),
+    "github models": ("Request body too large for gpt-4o model. Max size: 8000 tokens.", None, 8000),
+    "new-api": ("The number of tokens in request more than max tokens allowed (131072).", None, 131072),
+    "litellm": ("litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException", None, None),
+    "volcengine": ("The request failed because the input is too long for the model", None, None),
+    "volcengine vision": ("Total tokens of image and text exceed max message tokens", None, None),
+    "zhipu": ("Prompt 超长", None, None),
+    "in Chinese": ("输入长度超过模型上下文上限", None, None),
     "github": ("prompt token count of 70000 exceeds the limit of 64000", 70000, 64000),
     "someone": ("the context length was exceeded", None, None),
 }
@@ -394,7 +480,106 @@ def test_an_overflow_is_told_so_that_the_client_compacts(
         assert failure.message == "prompt is too long"
 
 
-@pytest.mark.parametrize("code", ["context_length_exceeded", "string_above_max_length", "1261"])
+@pytest.mark.parametrize(
+    ("words", "room"),
+    [
+        (OVERFLOWS["openrouter"][0], 131072 - 108000 - 1080 - 64),
+        (OVERFLOWS["deepseek"][0], 65536 - 62000 - 620 - 64),
+        (OVERFLOWS["openai requested"][0], 0),
+        (OVERFLOWS["anthropic with output"][0], 200000 - 190000 - 1900 - 64),
+        (OVERFLOWS["vllm output"][0], 40960 - 12000 - 120 - 64),
+        (OVERFLOWS["sglang"][0], 32768 - 30000 - 300 - 64),
+        (OVERFLOWS["vllm newest"][0], 0),
+        (OVERFLOWS["together"][0], 0),
+        (
+            (
+                "This endpoint's maximum context length is 1048576 tokens. However, you requested about 1293741 tokens (1227853 of text "
+                "input, 353 of tool input, 65535 in the output)."
+            ),
+            0,
+        ),
+        (OVERFLOWS["openai"][0], None),
+        (OVERFLOWS["anthropic"][0], None),
+        (OVERFLOWS["bedrock"][0], None),
+    ],
+)
+def test_an_overflow_tells_what_a_shorter_answer_would_have(words: str, room: int | None) -> None:
+    assert said(400, words).possible_output == room
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ("max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you …", 16384),
+        ("max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens for claude-9", 64000),
+        ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8192),
+        ("<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]", 8192),
+        ("`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less …", 8192),
+        ("too many tokens: max tokens must be less than or equal to 4,096, the maximum output for this model", 4096),
+        ("The maximum tokens you requested exceeds the model limit of 4096. Try again with a lower value.", 4096),
+        (
+            (
+                "The parameter `max_completion_tokens` specified in the request are not valid: integer above maximum value, expected a "
+                "value <= 12288, but got 32000 instead."
+            ),
+            12288,
+        ),
+        (
+            (
+                "Unable to submit request because it has a maxOutputTokens value of 100000 but the supported range is from 1 (inclusive) "
+                "to 65537 (exclusive)."
+            ),
+            65536,
+        ),
+        ("max_tokens must be a number", None),
+        ("temperature must be less than or equal to 2", None),
+    ],
+)
+def test_a_refused_output_limit_tells_the_one_that_is_taken(words: str, most: int | None) -> None:
+    failure = said(400, words)
+    assert (failure.kind, failure.possible_output) == ("invalid_request", most)
+
+
+def test_words_in_the_place_for_a_parameter_are_read() -> None:
+    failure = said(
+        400,
+        "Param Incorrect",
+        param="max_tokens is too large: 1048576. This model supports at most 131072 completion tokens",
+    )
+    assert failure.possible_output == 131072
+    assert failure.message == "Param Incorrect."
+
+
+def test_a_request_above_the_limit_of_a_minute_is_told_at_once() -> None:
+    words = (
+        "Request too large for model `m` in organization `o` service tier `on_demand` on tokens per minute (TPM): Limit 6000, "
+        "Requested 36114, please reduce your message size and try again."
+    )
+    body = json.dumps({"error": {"message": words, "type": "tokens", "code": "rate_limit_exceeded"}}).encode()
+    failure = failure_of(413, {}, body)
+    assert (failure.kind, failure.cause, failure.should_retry) == ("rate_limit", "above_rate", False)
+    assert "Limit 6000, Requested 36114" in failure.message
+    assert "waiting does not help" in failure.message
+
+
+def test_a_long_page_keeps_nobody_busy() -> None:
+    page = "maximum context length is 1 requested " * 1_700
+    started = time.perf_counter()
+    assert said(400, page).kind == "context_overflow"
+    assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "context_length_exceeded",
+        "string_above_max_length",
+        "tokens_limit_reached",
+        "OutofContextError",
+        "model_context_window_exceeded",
+        "1261",
+    ],
+)
 def test_an_overflow_is_known_by_its_code(code: str) -> None:
     assert (
         failure_of(400, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode()).kind == "context_overflow"
@@ -430,6 +615,10 @@ def test_an_overflow_is_found_in_a_provider_s_wrapped_words_and_inside_a_stream(
         ),
         (402, "prompt is too long for your credits"),
         (400, "max_tokens: 128000 > 32000, which is the maximum allowed number of output tokens"),
+        (400, "max_tokens is too large: 32000. This model supports at most 16384 completion tokens"),
+        (400, "The output token limit exceeded what this model gives"),
+        (400, "Token rate limit exceeded: too many input tokens per minute"),
+        (500, "You exceeded your token quota: token limit exceeded for today"),
         (400, "temperature exceeds the limit of 2"),
         (400, "tool name is too long: 70 characters, limit is 64"),
     ],
