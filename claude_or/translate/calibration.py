@@ -10,7 +10,7 @@ than told hurts more than one that is shorter.
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -126,5 +126,20 @@ def _less(found: Measure, earlier: Measure) -> Measure:
 
 
 def conversation_of(request: MessagesRequest) -> int:
-    """A number for the conversation that a request belongs to: its system prompt and how its messages begin."""
-    return zlib.crc32(_encode((request.system, request.messages[:1])))
+    """A number for the conversation that a request belongs to: its system prompt and how its messages begin.
+
+    Marks of the cache do not count: they move on with each turn, away from the first message.
+    """
+    first = [_unmarked(message.get("content")) for message in request.messages[:1]]
+    return zlib.crc32(_encode((_unmarked(request.system), first)))
+
+
+def _unmarked(content: Any) -> Any:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if not isinstance(content, list):
+        return content
+    return [
+        {name: value for name, value in block.items() if name != "cache_control"} if isinstance(block, dict) else block
+        for block in content
+    ]

@@ -152,6 +152,19 @@ def test_a_conversation_without_its_tools_is_not_measured_by_itself_with_them() 
     assert -10 <= off(told, conversation.actual - tools) <= 10
 
 
+def test_a_conversation_is_known_again_wherever_its_cache_marks_stand_by_now() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    first: dict[str, Any] = {"type": "text", "text": "look around"}
+
+    def conversation(content: Any, *more: dict[str, Any]) -> int:
+        body = {"model": "m", "max_tokens": 9, "system": "S", "messages": [{"role": "user", "content": content}, *more]}
+        return conversation_of(decode_request(msgspec.json.encode(body)))
+
+    later = {"role": "assistant", "content": "Yes."}, {"role": "user", "content": [{**first, **mark}]}
+    assert conversation([{**first, **mark}]) == conversation([first], *later) == conversation("look around")
+    assert conversation([first]) != conversation([{**first, "text": "look there"}])
+
+
 MEASURE: Measure = (5000.0, 400.0, 300.0, 900.0, 100.0, 0.0, 0.0, 0.0, 500.0)
 
 
