@@ -12,7 +12,7 @@ from typing import Any
 from claude_or.cli.result import Column, CommandResult, Finding, Table
 from claude_or.config.folders import cache_folder, config_folder, data_folder, short, state_folder
 from claude_or.config.load import PROJECT_FILE, Overrides, load, user_file
-from claude_or.config.schema import Settings
+from claude_or.config.schema import Fallbacks, Preferences, Settings
 from claude_or.errors import EXIT_CONFIG, EXIT_USAGE, ClaudeOrError
 
 SCHEMA_URL = "https://raw.githubusercontent.com/claude-or/claude-or/main/docs/schema/config.schema.json"
@@ -32,7 +32,7 @@ models:
 #   gpt: openai/gpt-6.1-sol
 
 # profiles:                   # sets of models: claude-or --profile cheap
-#   cheap: {{big: z-ai/glm-5.3-flash, small: z-ai/glm-5.3-flash}}
+#   cheap: {{big: z-ai/glm-5.3-flash, small: z-ai/glm-5.3-flash}}      # fallbacks and preferences may stand there, too
 
 # budget:                     # caps in US dollars
 #   session: 5
@@ -173,13 +173,21 @@ def leaves(settings: Settings) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, dict) and value:
             for name, entry in value.items():
                 if is_dataclass(entry) and not isinstance(entry, type):
-                    for inner in fields(entry):
-                        if (said := getattr(entry, inner.name)) is not None:
-                            yield f"{part.name}.{name}.{inner.name}", _plain(said)
+                    yield from _said(entry, f"{part.name}.{name}")
                 else:
                     yield f"{part.name}.{name}", _plain(entry)
         else:
             yield part.name, _plain(value)
+
+
+def _said(entry: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """What an entry under a name of the user's says, section by section."""
+    for inner in fields(entry):
+        said = getattr(entry, inner.name)
+        if isinstance(said, Fallbacks | Preferences):
+            yield from _said(said, f"{key}.{inner.name}")
+        elif said is not None:
+            yield f"{key}.{inner.name}", _plain(said)
 
 
 def _plain(value: Any) -> Any:

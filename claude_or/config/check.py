@@ -15,7 +15,7 @@ from typing import Any
 from claude_or.config.document import Path, Problem
 from claude_or.config.names import DEFAULT_HOST, ROLE_WORDS, unresolvable
 from claude_or.config.ready import READY
-from claude_or.config.schema import Models, Preferences, Provider, ProviderModel, Settings
+from claude_or.config.schema import Fallbacks, Models, Preferences, Profile, Provider, ProviderModel, Settings
 from claude_or.config.search_sources import SOURCES, search_problems
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -162,12 +162,19 @@ def source_problems(said: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+def _preferences_said(values: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every set of preferences in one file's values, with its place."""
+    yield ("preferences",), values.get("preferences") or {}
+    for name, one in (values.get("preferences_for") or {}).items():
+        yield ("preferences_for", name), one
+    for name, profile in (values.get("profiles") or {}).items():
+        yield ("profiles", name, "preferences"), profile.get("preferences") or {}
+
+
 def preference_problems(values: Mapping[str, Any]) -> list[Problem]:
     """Preferences that cannot be kept."""
-    said = [(("preferences",), values.get("preferences") or {})]
-    said += [(("preferences_for", name), one) for name, one in (values.get("preferences_for") or {}).items()]
     problems: list[Problem] = []
-    for path, one in said:
+    for path, one in _preferences_said(values):
         problems += [
             Problem("an empty list would leave nobody; leave the line out", (*path, key))
             for key in ("only", "order", "quantizations")
@@ -190,11 +197,9 @@ def project_problems(values: Mapping[str, Any]) -> list[Problem]:
     """What a cloned project must not decide: where keys go, and less care with the user's data."""
     text = "a project's file may not set this: it would send your text, and a key of yours, to an address that it chose"
     problems = [Problem(text, (section,)) for section in ("providers", "web_search") if values.get(section)]
-    said = [(("preferences",), values.get("preferences") or {})]
-    said += [(("preferences_for", name), one) for name, one in (values.get("preferences_for") or {}).items()]
     return problems + [
         Problem("a project's file may not loosen what becomes of your data", (*path, key))
-        for path, one in said
+        for path, one in _preferences_said(values)
         for key, loose in (("data_collection", "allow"), ("zdr", False))
         if one.get(key) == loose and key in one
     ]
@@ -203,17 +208,11 @@ def project_problems(values: Mapping[str, Any]) -> list[Problem]:
 def name_problems(settings: Settings) -> list[Problem]:
     """Model names that lead nowhere, in the merged settings: an alias may be defined in another file."""
     named = [(("models", role), slug) for role, slug in model_items(settings.models)]
-    named += [
-        (("profiles", profile, role), slug)
-        for profile, models in settings.profiles.items()
-        for role, slug in model_items(models)
-    ]
     named += [(("aliases", alias), target) for alias, target in settings.aliases.items()]
-    named += [
-        (("fallbacks", role), slug)
-        for role, slugs in ((f.name, getattr(settings.fallbacks, f.name)) for f in fields(settings.fallbacks))
-        for slug in slugs or ()
-    ]
+    named += _fallback_items(settings.fallbacks)
+    for name, profile in settings.profiles.items():
+        below = [*(((role,), slug) for role, slug in model_items(profile)), *_fallback_items(profile.fallbacks)]
+        named += [(("profiles", name, *path), slug) for path, slug in below]
     named += [(("preferences_for", name), name) for name in settings.preferences_for]
     known = [*settings.aliases, *ROLE_WORDS]
     return [*search_problems(settings.web_search)] + [
@@ -225,7 +224,11 @@ def name_problems(settings: Settings) -> list[Problem]:
 
 def model_items(models: Models) -> list[tuple[str, str]]:
     """The roles that are set, with their values."""
-    return [(f.name, value) for f in fields(models) if (value := getattr(models, f.name)) is not None]
+    return [(f.name, value) for f in fields(Models) if (value := getattr(models, f.name)) is not None]
+
+
+def _fallback_items(fallbacks: Fallbacks) -> list[tuple[Path, str]]:
+    return [(("fallbacks", f.name), slug) for f in fields(fallbacks) for slug in getattr(fallbacks, f.name) or ()]
 
 
 def address_problem(url: str, *, keyless: bool = False) -> str:
@@ -319,10 +322,12 @@ def known_keys(section: Path) -> list[str]:
     kinds: dict[str, Any] = {f.name: getattr(Settings(), f.name) for f in fields(Settings)}
     if not section:
         return list(kinds)
-    named = {"profiles": Models(), "preferences_for": Preferences(), "providers": Provider()}
+    named = {"profiles": Profile(), "preferences_for": Preferences(), "providers": Provider()}
     below = named.get(section[0]) if len(section) == 2 else kinds.get(section[0])
     if section[0] == "providers" and len(section) == 4:
         below = ProviderModel()
+    if section[0] == "profiles" and len(section) == 3:
+        below = {"fallbacks": Fallbacks(), "preferences": Preferences()}.get(section[2])
     return [f.name for f in fields(below)] if below is not None and is_dataclass(below) else []
 
 

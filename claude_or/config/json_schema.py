@@ -37,11 +37,11 @@ def _with_meanings(found: dict[str, Any]) -> None:
 
     from claude_or.config import schema as source
 
-    for kind in ast.parse(inspect.getsource(source)).body:
-        if not isinstance(kind, ast.ClassDef):
-            continue
-        known = (found if kind.name == Settings.__name__ else found["$defs"][kind.name])["properties"]
-        for field, below in itertools.pairwise(kind.body):
+    kinds = {kind.name: kind for kind in ast.parse(inspect.getsource(source)).body if isinstance(kind, ast.ClassDef)}
+    for name, kind in kinds.items():
+        known = (found if name == Settings.__name__ else found["$defs"][name])["properties"]
+        inherited = [kinds[base.id].body for base in kind.bases if isinstance(base, ast.Name)]
+        for field, below in itertools.pairwise(itertools.chain(*inherited, kind.body)):
             match field, below:
                 case (
                     ast.AnnAssign(target=ast.Name(id=name)),

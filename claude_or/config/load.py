@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import os.path
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from claude_or.config.folders import config_folder, home_folder, short
 from claude_or.config.origin import DEFAULT, Layer, Origin
 from claude_or.config.ready import READY, host_named
-from claude_or.config.schema import Settings, from_plain, to_plain
+from claude_or.config.schema import Profile, Settings, from_plain, to_plain
 from claude_or.errors import EXIT_CONFIG, EXIT_USAGE, ClaudeOrError
 
 USER_FILE = "config.yaml"
@@ -187,7 +187,7 @@ class _Merge:
                 self._add_one(section, key, value, Origin("environment", variable))
 
     def add_profile(self, name: str) -> None:
-        """Let the profile's models speak, as one layer above the environment: it was asked for just now."""
+        """Let the profile speak, as one layer above the environment: it was asked for just now."""
         profiles = self.plain["profiles"]
         if name not in profiles:
             from claude_or.config.check import nearest_hint
@@ -197,10 +197,12 @@ class _Merge:
         origins = dict(self.origins)
 
         def origin(path: tuple[str, ...]) -> Origin:
-            written = origins.get(".".join(("profiles", name, *path[1:])), DEFAULT)
+            below = path[1:] if path[0] == "models" else path
+            written = origins.get(".".join(("profiles", name, *below)), DEFAULT)
             return Origin("profile", f"profile {name}, {written.where}", written.line)
 
-        self._add({"models": profiles[name]}, origin)
+        models, more = _models_and_more(profiles[name])
+        self._add({"models": models, **more}, origin)
 
     def add_flags(self, overrides: Overrides) -> None:
         """Take the flags that were given; an empty one is a mistake, not an absence."""
@@ -307,10 +309,8 @@ class _Merge:
             elif section == "fallbacks":
                 self._add_models(self.plain["fallbacks"], value, ("fallbacks",), origin)
             elif section == "profiles":
-                for name, models in value.items():
-                    self._add_models(
-                        self.plain["profiles"].setdefault(name, _no_models()), models, (section, name), origin
-                    )
+                for name, said in value.items():
+                    self._add_profile(name, said, origin)
             elif section == "preferences_for":
                 for name, said in value.items():
                     self.origins[f"{section}.{name}"] = origin((section, name))
@@ -335,6 +335,14 @@ class _Merge:
         for model, facts in (said.get("models") or {}).items():
             self._add_values(host["models"].setdefault(model, {}), facts, (*path, "models", model), origin)
 
+    def _add_profile(self, name: str, said: Mapping[str, Any], origin: Any) -> None:
+        path = ("profiles", name)
+        profile = self.plain["profiles"].setdefault(name, asdict(Profile()))
+        models, more = _models_and_more(said)
+        self._add_models(profile, models, path, origin)
+        self._add_models(profile["fallbacks"], more["fallbacks"], (*path, "fallbacks"), origin)
+        self._add_values(profile["preferences"], more["preferences"], (*path, "preferences"), origin)
+
     def _add_models(self, models: dict[str, Any], said: Mapping[str, Any], path: tuple[str, ...], origin: Any) -> None:
         for leader, followers in FOLLOWERS.items():
             if said.get(leader) is not None:
@@ -354,16 +362,19 @@ class _Merge:
         self.origins[".".join(path)] = origin(path)
 
 
-def _no_models() -> dict[str, Any]:
-    return dict.fromkeys(to_plain(Settings())["models"])
+def _models_and_more(profile: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A profile's models, and its other sections, which may be empty."""
+    more = {section: profile.get(section) or {} for section in ("fallbacks", "preferences")}
+    return {role: name for role, name in profile.items() if role not in more}, more
 
 
 def _written_names(plain: Mapping[str, Any]) -> Iterator[str]:
     """Every model's name in the settings, as it was written."""
-    for models in (plain["models"], *plain["profiles"].values()):
+    for said in (plain, *plain["profiles"].values()):
+        models = said["models"] if said is plain else _models_and_more(said)[0]
         yield from (name for name in models.values() if name)
+        yield from (name for names in said["fallbacks"].values() for name in names or ())
     yield from plain["aliases"].values()
-    yield from (name for names in plain["fallbacks"].values() for name in names or ())
 
 
 def dollars_of(text: str) -> float | None:

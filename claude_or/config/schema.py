@@ -105,6 +105,18 @@ class Preferences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(Models):
+    """A set of models by a name of the user's, with what belongs to them."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    fallbacks: Fallbacks = field(default_factory=Fallbacks)
+    """In the place of those of the same roles in the section of that name."""
+    preferences: Preferences = field(default_factory=Preferences)
+    """Beats the section of that name, value by value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderModel:
     """What is known about one model of a host of the user's own; limits in tokens."""
 
@@ -295,14 +307,15 @@ class StructuredOutput:
 class Settings:
     """Everything a configuration file may say, after defaults < user < project < environment < flags.
 
-    A profile is a set of models chosen by name (`--profile cheap`); the chosen one is already merged into `models`.
+    A profile is a set of models chosen by name (`--profile cheap`); the chosen one is already merged into `models`, `fallbacks` and
+    `preferences`.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     models: Models = field(default_factory=Models)
-    profiles: dict[str, Models] = field(default_factory=dict[str, Models])
-    """Sets of models by a name of yours, for `--profile NAME`."""
+    profiles: dict[str, Profile] = field(default_factory=dict[str, Profile])
+    """Sets of models by a name of yours, for `--profile NAME`. Beside the models `fallbacks` and `preferences` may stand there."""
     aliases: dict[str, str] = field(default_factory=dict[str, str])
     """Names of your own for models, also listed in `/model`."""
     paths: dict[str, Literal["chat", "native"]] = field(default_factory=dict[str, Literal["chat", "native"]])
@@ -336,7 +349,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
     """
     return Settings(
         models=Models(**plain["models"]),
-        profiles={name: Models(**models) for name, models in plain["profiles"].items()},
+        profiles={name: _profile(said) for name, said in plain["profiles"].items()},
         aliases=dict(plain["aliases"]),
         paths=dict(plain["paths"]),
         fallbacks=Fallbacks(**plain["fallbacks"]),
@@ -353,6 +366,15 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         log_level=plain["log_level"],
         log=Log(**plain["log"]),
     )
+
+
+def _profile(plain: dict[str, Any]) -> Profile:
+    fields: dict[str, Any] = {
+        **plain,
+        "fallbacks": Fallbacks(**plain.get("fallbacks", {})),
+        "preferences": _preferences(plain.get("preferences", {})),
+    }
+    return Profile(**fields)
 
 
 def _preferences(plain: dict[str, Any]) -> Preferences:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_or.config.load import Loaded, Overrides, load, project_places
-from claude_or.config.schema import Settings, from_plain, to_plain
+from claude_or.config.schema import MaxPrice, Preferences, Settings, from_plain, to_plain
 from claude_or.errors import EXIT_CONFIG, EXIT_USAGE, ClaudeOrError
 
 
@@ -107,6 +107,52 @@ def test_a_profile_sets_its_models_together_above_the_environment(world: World) 
     assert (models.big, models.small, models.opus) == ("c/big", "f/small", None)
     assert str(loaded.origin("models.big")) == "profile cheap, ~/.config/claude-or/config.yaml:5"
     assert str(loaded.origin("models.small")) == "--small"
+
+
+PRIVATE = """\
+fallbacks: {big: [dear/one], opus: [dear/two], small: [dear/three]}
+preferences: {ignore: [a], zdr: false}
+profiles:
+  private:
+    big: ollama:coder
+    fallbacks:
+      big: [groq:next]
+    preferences: {zdr: true, max_price: {prompt: 1}}
+"""
+
+
+def test_a_profile_brings_its_own_fallbacks_and_preferences(world: World) -> None:
+    world.write_user(PRIVATE)
+    plain = world.load().settings
+    assert (plain.fallbacks.big, plain.preferences.zdr, "groq" in plain.providers) == (["dear/one"], False, True)
+    loaded = world.load(profile="private")
+    settings = loaded.settings
+    # Whoever says big speaks for opus as well; small was not spoken of.
+    assert (settings.fallbacks.big, settings.fallbacks.opus, settings.fallbacks.small) == (
+        ["groq:next"], None, ["dear/three"],
+    )  # fmt: skip
+    assert settings.preferences == Preferences(ignore=["a"], zdr=True, max_price=MaxPrice(prompt=1))
+    assert str(loaded.origin("preferences.zdr")) == "profile private, ~/.config/claude-or/config.yaml:8"
+    assert str(loaded.origin("fallbacks.big")) == "profile private, ~/.config/claude-or/config.yaml:7"
+    assert from_plain(to_plain(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("fallbacks: {bigg: [a/b]}", "profiles.p.fallbacks.bigg: unknown key; did you mean profiles.p.fallbacks.big?"),
+        ("preferences: {zdr: 1}", "profiles.p.preferences.zdr: expected true or false, got the number 1"),
+        (
+            "preferences: {only: []}",
+            "profiles.p.preferences.only: an empty list would leave nobody; leave the line out",
+        ),
+        ("fallback: [a/b]", "profiles.p.fallback: unknown key; did you mean profiles.p.fallbacks?"),
+        ("fallbacks: {big: ['nope:x']}", "profiles.p.fallbacks.big: 'nope:x' is no model: there is no host 'nope'"),
+    ],
+)
+def test_mistakes_in_a_profile_are_told_as_elsewhere(world: World, text: str, mistake: str) -> None:
+    world.write_user(f"profiles: {{p: {{big: a/b, {text}}}}}\n")
+    assert mistake in world.mistakes()[0]
 
 
 def test_an_unknown_profile_is_told_with_the_nearest(world: World) -> None:

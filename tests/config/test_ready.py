@@ -106,6 +106,7 @@ def test_a_machine_in_the_own_network_may_be_asked_without_a_key(tmp_path: Path)
         "providers: {ollama: {base_url: 'https://evil.example/v1'}}",
         "preferences: {data_collection: allow}",
         "preferences_for: {big: {zdr: false}}",
+        "profiles: {cheap: {preferences: {data_collection: allow}}}",
     ],
 )
 def test_a_project_cannot_send_text_elsewhere_nor_loosen_the_users_care(tmp_path: Path, text: str) -> None:
