@@ -47,6 +47,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 # The end of a block. A CR at the very end of what has come may be half of a CRLF, so `\n\r` waits for one more byte.
 _BLANK_LINE = re.compile(rb"\n\n|\n\r\n|\n\r(?=[^\n])|\r\r")
 _NAMED = re.compile(rb"event: ([a-z_]+)\ndata: ([^\n]*)")
+_DELTA = b"event: content_block_delta\ndata: "
+_DELTA_LENGTH = len(_DELTA)
 _BLANK_LINE_REACH = 2
 """How many bytes of an unfinished block may already belong to the blank line that ends it."""
 
@@ -86,9 +88,13 @@ class SseDecoder:
         else:
             *blocks, rest = chunk.split(b"\n\n")
             for block in blocks:
-                # The two shapes that matter for speed: a single data line, and one behind the event's name.
+                # The shapes that matter for speed: a single data line, the event that comes by the thousand, any other event's name
+                # and data.
                 if block.startswith(b"data: ") and b"\n" not in block:
                     frames.append(Frame("message", block[6:], block + b"\n\n"))
+                    self._started = True
+                elif block.startswith(_DELTA) and block.find(b"\n", _DELTA_LENGTH) < 0:
+                    frames.append(Frame("content_block_delta", block[_DELTA_LENGTH:], block + b"\n\n"))
                     self._started = True
                 elif (named := _NAMED.fullmatch(block)) is not None:
                     name, data = named.groups()

@@ -36,6 +36,20 @@ def seen(*chunks: bytes) -> list[tuple[str, bytes]]:
         pytest.param(b"data\n\n", [("message", b"")], id="data without a colon"),
         pytest.param(b"data:\n\n", [("message", b"")], id="empty data"),
         pytest.param(b"event: x\ndata: a\n\n", [("x", b"a")], id="named"),
+        pytest.param(b"event: content_block_delta\ndata: a\n\n", [("content_block_delta", b"a")], id="a delta"),
+        pytest.param(
+            b"event: content_block_delta\ndata: a\ndata: b\n\n",
+            [("content_block_delta", b"a\nb")],
+            id="a delta in two lines",
+        ),
+        pytest.param(
+            b"event: content_block_delta\ndata: a\nevent: x\n\n",
+            [("x", b"a")],
+            id="a delta that is renamed behind its data",
+        ),
+        pytest.param(
+            b"event: content_block_deltas\ndata: a\n\n", [("content_block_deltas", b"a")], id="nearly a delta"
+        ),
         pytest.param(b"event: x\nevent: y\ndata: a\n\n", [("y", b"a")], id="the last name counts"),
         pytest.param(b"event: x\n\ndata: a\n\n", [("message", b"a")], id="a name without data is forgotten"),
         pytest.param(b"id: 1\nretry: 5\ndata: a\n\n", [("message", b"a")], id="id and retry are passed over"),
@@ -116,6 +130,7 @@ def test_a_line_of_ten_megabytes_in_small_pieces_takes_linear_time() -> None:
 
 
 PIECES = st.sampled_from([
+    b"event: content_block_delta\ndata: ",
     b"data", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"\r\r", b"event", b"x", b"{}", b"[DONE]", b"id",
     "ü\u2028".encode(), b"data: {}\n\n", b": c\n", b"\xef\xbb\xbf",
 ])  # fmt: skip
