@@ -4,7 +4,7 @@
                          └ no bill yet → asked for some seconds later → ledger, tally and caps are corrected
 
 Nothing here makes a request wait: rows go to the ledger's own thread, and sqlite is loaded some time after the start. Only a cap
-over several sessions reads the file before each call, in a thread.
+over several sessions has the file looked at before each call, in a thread (`others.py`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from claude_or.log import get_log
-from claude_or.reply.budget import SCOPES, Budget, Scope, Spent
+from claude_or.reply.budget import SCOPES, Budget, Scope
 from claude_or.reply.cache_watch import CacheWatch
 from claude_or.reply.meter import Charge, Tally
 from claude_or.routing.names import written
-from claude_or.store.entries import Entry, Late
+from claude_or.session.others import Others
+from claude_or.store.entries import Entry, Late, storable
 from claude_or.upstream.generation import bill_of
 from claude_or.wire.events import Usage
 
 if TYPE_CHECKING:
     from claude_or.config.schema import Settings
+    from claude_or.store.holds import Release
     from claude_or.store.ledger import Ledger
     from claude_or.upstream.catalogue import Get
 
@@ -66,7 +68,7 @@ class Books:
         self.watch = CacheWatch()
         self.warnings: list[str] = []
         self.session = session
-        self._project = project
+        self._project = storable(project)
         self._ledger_path = ledger_path
         self._keep_days = settings.ledger.keep_days
         self._status_path = status_path
@@ -75,12 +77,15 @@ class Books:
         self._wall = wall
         self._clock = clock
         self._ledger: Ledger | None = None
-        self._early: list[Entry | Late] = []
+        self._early: list[Entry | Late | Release] = []
         self.bill_after: Sequence[float] = BILL_AFTER
         self._bills: set[asyncio.Task[None]] = set()
         self._served = ""
         self._missed = ""
         self._telling = False
+        self._others = Others(
+            ledger_path, session=session, project=self._project, wall=wall, tell=self._warn_once, release=self._release
+        )
         self.budget = self._budget(settings)
 
     def _budget(self, settings: Settings) -> Budget:
@@ -90,7 +95,9 @@ class Books:
         }
         return Budget(
             caps=caps,
-            elsewhere=self._elsewhere,
+            claim=self._others.claim,
+            release=self._release,
+            clock=self._clock,
             day=lambda: time.localtime(self._wall())[:3],
             warn=self._warn,
             unknown_price=said.unknown_price,
@@ -221,6 +228,8 @@ class Books:
         """Write what is left, within the ledger's bound. A session that was over at once opens it here."""
         for task in self._bills:
             task.cancel()
+        if self._others.claimed:
+            self._release("")
         if self._ledger is None and self._early and self._ledger_path:
             self._start()
         if self._ledger is not None and not self._ledger.close():
@@ -237,48 +246,18 @@ class Books:
         self._ledger = ledger
         self._tell()
 
-    def _write(self, row: Entry | Late) -> None:
+    def _write(self, row: Entry | Late | Release) -> None:
         if self._ledger is not None:
             self._ledger.add(row)
         elif self._ledger_path:
             self._early.append(row)
         self._tell()
 
-    async def _elsewhere(self) -> Spent:
-        if not self.budget.caps.keys() - {"session"}:
-            return {}
-        return await asyncio.to_thread(self._read_elsewhere, tuple(self.budget.caps))
+    def _release(self, hold: str) -> None:
+        """Give back what was taken as `hold`; empty: all."""
+        from claude_or.store.holds import Release
 
-    def _read_elsewhere(self, scopes: Sequence[Scope]) -> Spent:
-        """What other sessions have spent, by the file. A file that cannot be read counts as nothing, and that is said."""
-        import sqlite3
-
-        from claude_or.store.sums import total
-        from claude_or.store.tables import Broken, TooNew, read_ledger
-
-        starts = self._starts()
-        if not self._ledger_path:
-            return {}
-        try:
-            connection = read_ledger(self._ledger_path)
-            if connection is None:
-                return {}
-            try:
-                return {
-                    scope: total(
-                        connection,
-                        since=starts.get(scope, 0),
-                        project=self._project if scope == "project" else None,
-                        besides=self.session,
-                    ).cost
-                    for scope in scopes
-                    if scope != "session"
-                }
-            finally:
-                connection.close()
-        except (sqlite3.Error, Broken, TooNew) as error:
-            self._warn_once(f"the ledger could not be read, so caps count this session alone: {error}")
-            return {}
+        self._write(Release(session=self.session, id=hold))
 
     def _unsettled(self) -> list[str]:
         import sqlite3
@@ -296,12 +275,6 @@ class Books:
                 connection.close()
         except (sqlite3.Error, Broken, TooNew):
             return []
-
-    def _starts(self) -> dict[Scope, int]:
-        """When the local day and month began, in ms since 1970."""
-        year, month, day, *_ = time.localtime(self._wall())
-        begin: Callable[[int], int] = lambda of: int(time.mktime((year, month, of, 0, 0, 0, 0, 0, -1)) * 1000)  # noqa: E731
-        return {"day": begin(day), "month": begin(1)}
 
     # What people see
 
@@ -328,7 +301,7 @@ class Books:
         """In the ledger's thread: a small file, replaced whole, so that the status line never reads half of one."""
         self._telling = False
         total = self.tally.total
-        today = self._read_elsewhere(("day",)).get("day", Decimal(0))
+        today = self._others.spent(("day",)).get("day", Decimal(0))
         status = {
             "model": self._served,
             "fallback_for": self._missed,

@@ -12,6 +12,11 @@ Basis = Literal["host", "listing", "unknown"]
 Outcome = Literal["answered", "failed", "cancelled", "retried"]
 
 
+def storable(text: str) -> str:
+    """The text as a file can hold it: a folder's name may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One call upstream. `at` is when it ended (ms since 1970); tokens as the Messages API counts them, `read` and `written`
     (cache) not part of `input`; `cost` in US dollars, None while nobody told it."""

@@ -14,21 +14,27 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from claude_or.log import get_log
-from claude_or.store.entries import Entry, Late
+from claude_or.store.entries import Entry, Late, storable
+from claude_or.store.holds import Release, release
 from claude_or.store.tables import Broken, TooNew, open_ledger, set_aside, to_pico
 
 MOST_KEPT: Final = 10_000
 """Rows that wait in memory for a disk that cannot take them."""
 CLOSE_S: Final = 2.0
 DAY_MS: Final = 86_400_000
+MOST_TOKENS: Final = 10**12
+MOST_DOLLARS: Final = Decimal(1_000_000)
+"""No call costs more or holds more than these: a figure beyond is a host's mistake, and the file could not add such."""
+
+Row = Entry | Late | Release
 
 _log = get_log("ledger")
-
 
 _COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(Entry))
 _INSERT: Final = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of ours
@@ -59,7 +65,7 @@ class Ledger:
         self._trouble = trouble
         self._wall = wall
         self._told: set[str] = set()
-        self._queue: queue.SimpleQueue[Entry | Late | Callable[[], None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Row | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._connection: sqlite3.Connection | None = None
         self._closed = False
@@ -69,7 +75,7 @@ class Ledger:
         """Start the writer."""
         self._thread.start()
 
-    def add(self, row: Entry | Late) -> None:
+    def add(self, row: Row) -> None:
         """Have a row written soon. Never waits."""
         self._queue.put(row)
 
@@ -89,7 +95,7 @@ class Ledger:
     # The writer's thread
 
     def _run(self) -> None:
-        waiting: list[Entry | Late] = []
+        waiting: list[Row] = []
         self._open()
         self._forget_old()
         over = False
@@ -98,7 +104,7 @@ class Ledger:
             for item in self._gathered():
                 if item is None:
                     over = True
-                elif isinstance(item, (Entry, Late)):
+                elif isinstance(item, (Entry, Late, Release)):
                     waiting.append(item)
                 else:
                     works.append(item)
@@ -112,7 +118,7 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
 
-    def _gathered(self) -> list[Entry | Late | Callable[[], None] | None]:
+    def _gathered(self) -> list[Row | Callable[[], None] | None]:
         items = [self._queue.get()]
         while True:
             try:
@@ -141,7 +147,7 @@ class Ledger:
                 self._tell("unopened", f"the ledger {self.path} cannot be written: {error}")
             return
 
-    def _write(self, rows: Sequence[Entry | Late]) -> bool:
+    def _write(self, rows: Sequence[Row]) -> bool:
         """Write rows in one transaction; whether they need not be kept any longer."""
         if not self._writable:
             return True
@@ -152,7 +158,7 @@ class Ledger:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for row in rows:
-                self._put(self._connection, row)
+                self._put_or_tell(self._connection, row)
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._tell("unwritten", f"the ledger {self.path} cannot be written now: {error}")
@@ -178,16 +184,13 @@ class Ledger:
                 self._connection.close()
                 self._connection = None
 
-    def _put(self, connection: sqlite3.Connection, row: Entry | Late) -> None:
-        if isinstance(row, Late):
-            values = (to_pico(row.cost), row.provider, row.provider, row.input, row.read, row.output, row.generation)
-            connection.execute(_SETTLE, values)
-            return
-        if row.request:
-            connection.execute(_RETRIED, (row.request,))
-        plain = [getattr(row, name) for name in _COLUMNS]
-        plain[_COLUMNS.index("cost")] = None if row.cost is None else to_pico(row.cost)
-        connection.execute(_INSERT, plain)
+    def _put_or_tell(self, connection: sqlite3.Connection, row: Row) -> None:
+        """Put a row; one that no file can hold costs itself, not those around it, and is no sign of a damaged file."""
+        try:
+            _put(connection, row)
+        except (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, TypeError, ValueError) as bug:
+            _log.error("exception at a row of the ledger", exception=bug)
+            self._tell("unfit", "a call could not be entered in the ledger; the log has the details")
 
     def _forget_old(self) -> None:
         if self._connection is None or self._keep_days is None:
@@ -204,3 +207,45 @@ class Ledger:
             self._told.add(kind)
             _log.warning("ledger trouble", reason=words)
             self._trouble(words)
+
+
+def _put(connection: sqlite3.Connection, row: Row) -> None:
+    match row:
+        case Release():
+            release(connection, row)
+        case Late():
+            cost = _pico(row.cost)
+            if cost is not None:
+                provider = storable(row.provider)
+                figures = (_tokens(row.input), _tokens(row.read), _tokens(row.output))
+                connection.execute(_SETTLE, (cost, provider, provider, *figures, storable(row.generation)))
+        case Entry():
+            if row.request:
+                connection.execute(_RETRIED, (storable(row.request),))
+            if row.cost is not None and _pico(row.cost) is None:
+                row = msgspec.structs.replace(row, cost=None, basis="unknown")
+            connection.execute(_INSERT, [_plain(name, getattr(row, name)) for name in _COLUMNS])
+
+
+def _plain(name: str, value: object) -> object:
+    match value:
+        case str():
+            return storable(value)
+        case Decimal():
+            return _pico(value)
+        case int() if name not in {"at", "ms", "first_ms"}:
+            return _tokens(value)
+        case _:
+            return value
+
+
+def _tokens(number: int | None) -> int | None:
+    return None if number is None else max(0, min(number, MOST_TOKENS))
+
+
+def _pico(cost: Decimal) -> int | None:
+    """As the file holds it; None for what is no cost of a call."""
+    if not cost.is_finite() or abs(cost) > MOST_DOLLARS:
+        _log.warning("a host told a cost that cannot be", cost=str(cost)[:40])
+        return None
+    return to_pico(cost)

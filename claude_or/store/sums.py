@@ -73,6 +73,13 @@ def total(
     return _sum(row)
 
 
+def cost_besides(connection: sqlite3.Connection, session: str, *, since: int = 0, project: str | None = None) -> Decimal:
+    """What the other sessions paid; asked before each call under a cap that sessions share, so it adds nothing else."""
+    where, values = _where(since, None, project, None, session)
+    query = f"SELECT coalesce(sum(cost), 0) FROM calls {where}"  # noqa: S608 - texts of ours
+    return to_dollars(connection.execute(query, values).fetchone()[0])
+
+
 def grouped(
     connection: sqlite3.Connection, by: By, *, since: int = 0, until: int | None = None, project: str | None = None
 ) -> list[Sum]:

@@ -50,6 +50,19 @@ MIGRATIONS: Final = (
     CREATE INDEX calls_by_request ON calls (request);
     CREATE INDEX calls_without_cost ON calls (generation) WHERE cost IS NULL AND generation <> '';
     """,
+    """
+    DROP INDEX calls_by_time;
+    CREATE INDEX calls_by_time ON calls (at, session, cost);
+    CREATE INDEX calls_by_project ON calls (project, at, session, cost);
+    CREATE TABLE holds (
+        id TEXT PRIMARY KEY,
+        session TEXT NOT NULL,
+        project TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        amount INTEGER NOT NULL
+    );
+    """,
 )
 """Scripts in order; the file's `user_version` says how many have run. A script that was released is never changed."""
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_or.reply.budget import FIRST_OUTPUT, Budget, Scope
+from claude_or.reply.budget import FIRST_OUTPUT, Budget, Elsewhere, Scope, Spent
 from claude_or.reply.meter import Charge, Meter
 from claude_or.routing.ask import Ask, Burst, ReplyFailed, Report, Route
 from claude_or.wire.events import Usage
@@ -214,13 +214,41 @@ async def test_a_call_that_asked_nobody_gives_its_reservation_back():
 async def test_what_other_sessions_spent_counts():
     spent: dict[Scope, Decimal] = {"day": Decimal("0.5")}
 
-    async def elsewhere() -> dict[Scope, Decimal]:
-        return spent
+    async def claim(amount: Decimal, left: Spent, alone: Decimal) -> Elsewhere:
+        del amount, alone
+        return Elsewhere(spent=spent, taken=spent["day"] <= left["day"])
 
-    within = Budget(caps={"day": Decimal("0.55"), "session": Decimal(1)}, elsewhere=elsewhere)
+    within = Budget(caps={"day": Decimal("0.55"), "session": Decimal(1)}, claim=claim)
     assert await call(within, Costly(CENT), asked())
     spent["day"] = Decimal("0.54")
     assert not await call(within, Costly(CENT), asked())
+
+
+async def test_calls_of_other_sessions_in_flight_are_waited_for():
+    held = [CENT * 50, CENT * 50, Decimal(0)]
+    released: list[str] = []
+
+    async def claim(amount: Decimal, left: Spent, alone: Decimal) -> Elsewhere:
+        now = held.pop(0)
+        return Elsewhere(held={"day": now}, taken=now + amount <= left["day"] + amount + alone, hold="mine")
+
+    within = Budget(caps={"day": CENT * 50}, claim=claim, release=released.append)
+    assert await call(within, Costly(CENT), asked(max_tokens=900))
+    assert held == []
+    assert released == ["mine"]
+
+
+async def test_a_refusal_tells_what_other_sessions_hold():
+    async def claim(amount: Decimal, left: Spent, alone: Decimal) -> Elsewhere:
+        del amount, left, alone
+        return Elsewhere(spent={"day": CENT * 10}, held={"day": CENT * 40}, taken=False)
+
+    times = iter([0.0, 0.0, 61.0])
+    within = Budget(caps={"day": CENT * 50}, claim=claim, clock=lambda: next(times))
+    with pytest.raises(ReplyFailed) as refused:
+        await within.reserve(asked(max_tokens=900), ROUTE, price)
+    said = refused.value.failure.message
+    assert "$0.1000 spent, $0.4000 held for calls of other sessions, and this call may cost" in said
 
 
 async def test_a_new_day_has_its_cap_whole_the_session_has_not():

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,15 @@ def ledger(folder: Path) -> Sum:
     return total(connection)
 
 
-async def until(holds: Any) -> None:
+def holds(folder: Path) -> int:
+    """How many calls in flight the file knows of."""
+    connection = read_ledger(str(folder / "ledger.sqlite"))
+    return connection.execute("SELECT count(*) FROM holds").fetchone()[0] if connection else 0
+
+
+async def until(true: Any) -> None:
     async with asyncio.timeout(10):
-        while not holds():
+        while not true():
             await asyncio.sleep(0.01)
 
 
@@ -206,6 +212,33 @@ async def test_the_days_cap_counts_what_other_sessions_spent(tmp_path: Path):
             assert (await door.post(prompt()))[0] == 200
         async with opened(host, tmp_path, budget=Budget(day=0.401)) as door:
             assert (await door.post(prompt()))[0] == 402
+
+
+async def test_sessions_at_once_stay_below_a_common_cap_by_one_call(tmp_path: Path):
+    reply = Reply([Text("x"), Pause(0.05)], usage=Tokens(prompt=30, completion=8_000))
+    async with OpenRouterFake(lambda _ask, _n: reply, key=KEY) as host:
+        async with opened(host, tmp_path) as door:
+            await door.post(prompt(max_tokens=8_192))
+        each = host.invoice()
+        cap = Budget(day=float(each * Decimal("11.5")))  # the first one counts
+        async with AsyncExitStack() as stack:
+            doors = [await stack.enter_async_context(opened(host, tmp_path, budget=cap)) for _ in range(3)]
+            answers = await asyncio.gather(*(doors[n % 3].post(prompt(max_tokens=8_192)) for n in range(24)))
+        assert each * Decimal("9.5") <= host.invoice() <= each * Decimal("12.5")
+        assert {status for status, _ in answers} == {200, 402}
+        assert ledger(tmp_path).cost == host.invoice()
+        assert holds(tmp_path) == 0
+
+
+async def test_what_a_call_left_unpaid_is_held_until_its_bill_comes(tmp_path: Path):
+    long_answer = Reply([Text("word " * 200), Pause(20), Text("end")], usage=Tokens(prompt=10_000, completion=900))
+    async with OpenRouterFake([long_answer], key=KEY) as host:
+        host.others["/generation"] = error(404, "not yet")
+        async with opened(host, tmp_path, budget=Budget(day=5.0)) as door:
+            await door.post_and_leave(prompt())
+            await until(lambda: door.gate.tally.total.unknown == 1)
+            await until(lambda: holds(tmp_path) == 1)
+        assert holds(tmp_path) == 0, "a session that is over holds nothing"
 
 
 async def test_no_cap_is_kept_by_the_prices_of_another_day(tmp_path: Path):

@@ -234,6 +234,45 @@ def test_a_file_of_a_later_version_is_left_alone(path: Path):
         read_ledger(str(path))
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"project": "/caf\udce9", "served": "\ud800"},
+        {"input": 10**30, "output": -5},
+        {"cost": Decimal(10) ** 9},
+        {"cost": Decimal("NaN")},
+        {"served": ["no", "text"]},
+    ],
+    ids=["text", "tokens", "fortune", "nan", "kind"],
+)
+def test_a_row_that_no_file_can_hold_costs_nothing_but_itself(path: Path, odd: dict[str, Any]):
+    said = written(path, entry(), entry(**odd), entry())
+    connection = reading(path)
+    found = total(connection)
+    assert not any(".broken-" in name for name in os.listdir(path.parent))
+    assert found.cost >= Decimal("0.5")
+    assert found.calls == (2 if "served" in odd and "project" not in odd else 3)
+    assert found.unknown == ("cost" in odd)
+    assert bool(said) == (found.calls == 2)
+    assert max(found.input, found.output, -min(found.input, found.output)) <= 10**12
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows(path: Path):
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.executescript(MIGRATIONS[0])
+    old.execute("PRAGMA user_version = 1")
+    names = [row[1] for row in old.execute("PRAGMA table_info(calls)")]
+    plain = {"cost": 250_000_000_000, "at": NOW, "outcome": "answered", "basis": "host"}
+    values = [plain.get(name, 1 if name == "id" else 0 if name in {"input", "ms"} else "") for name in names]
+    old.execute(f"INSERT INTO calls VALUES ({', '.join('?' * len(names))})", values)
+    old.commit()
+    old.close()
+    assert total(reading(path)).calls == 1, "also before anybody wrote"
+    assert written(path, entry()) == []
+    assert total(reading(path)).cost == Decimal("0.5")
+
+
 def test_what_cannot_be_written_now_is_written_when_it_can_be(path: Path):
     written(path)
     blocker = open_ledger(str(path))
