@@ -14,22 +14,22 @@ from time import perf_counter
 from urllib.parse import urlsplit
 
 from claude_or.cli.doctor_machine import Screen, check_clock, check_disk, check_leftovers, check_terminal
+from claude_or.cli.doctor_models import check_models
 from claude_or.cli.key_facts import KEYS_PAGE, key_findings
-from claude_or.cli.models import Listing, listing_findings, newest, role_findings
 from claude_or.cli.own_hosts import check_own_host
 from claude_or.cli.result import CommandResult, Finding, counted, exit_code_of
-from claude_or.config.folders import cache_folder, short
+from claude_or.config.folders import short
 from claude_or.config.key import Key, key_variables
 from claude_or.config.load import Loaded, Overrides, load, user_file
 from claude_or.config.names import DEFAULT_HOST
 from claude_or.config.schema import Settings
 from claude_or.config.search_sources import MCP as MCP_SEARCH
 from claude_or.errors import ClaudeOrError
-from claude_or.routing.names import hosts_in_use, names_told, roles
+from claude_or.routing.names import hosts_in_use, names_told
 from claude_or.session.conflicts import conflicts
 from claude_or.session.keys import key_of
 from claude_or.session.versions import NEWEST, OLDEST, remark_on
-from claude_or.upstream.catalogue import Answer, Cause, Unreachable, bundled, is_stale, read_catalog
+from claude_or.upstream.catalogue import Answer, Cause, Unreachable
 from claude_or.upstream.openrouter import proxy_for
 from claude_or.upstream.probe import probing
 
@@ -107,7 +107,7 @@ async def examine(around: Surroundings) -> Findings:
         asked = hosts_in_use(loaded.settings)
         if DEFAULT_HOST in asked:
             checks.append(("host", check_host(around, loaded, key, key_trouble)))
-            checks.append(("models", check_models(around, loaded, key)))
+            checks.append(("models", check_models(loaded, key, around.environ, around.now, REQUEST_WITHIN_S)))
         else:
             checks.append((
                 "host",
@@ -227,7 +227,10 @@ async def check_claude(around: Surroundings, loaded: Loaded | None) -> Findings:
     tested = f"{path}\ntested: {OLDEST} to {NEWEST}"
     found = [Finding("ok", "claude", f"Claude Code {version} at {short(path, around.environ)}", tested)]
     if remark := remark_on(version):
-        fix = f"It may well work; if it does not, `claude-or install-claude --version {NEWEST}` fetches a tested one."
+        fix = (
+            f"It may well work; if it does not, `claude-or install-claude --version {NEWEST}` fetches a tested one, "
+            "whose path CLAUDE_OR_CLAUDE then names."
+        )
         found.append(Finding("warn", "claude", remark, "", fix))
     return found
 
@@ -307,32 +310,10 @@ def _told_about(key: Key, answer: Answer, now: float) -> Findings:
             except (msgspec.DecodeError, RecursionError):
                 return [Finding("warn", "key", f"{named}: the host's answer about it was not understood")]
         case 401 | 403:
-            fix = f"Make a new key at {KEYS_PAGE} and set {key.source}."
+            fix = f"Make a new key at {KEYS_PAGE} and {key.renewal}."
             return [
                 Finding("error", "key", f"{named} was refused by the host (status {answer.status})", "", fix),
                 *(Finding("warn", "key", text) for text in key.warnings),
             ]
         case _:
             return [Finding("warn", "key", f"{named}, not checked: the host answered with status {answer.status}")]
-
-
-async def check_models(around: Surroundings, loaded: Loaded, key: Key | None) -> Findings:
-    """Whether the chosen models exist and can do what Claude Code needs."""
-    chosen = roles(loaded.settings)
-    listing = await _listing(around, loaded, key)
-    found = [*listing_findings(listing, around.now), *role_findings(loaded.settings, listing.catalog, around.now)]
-    if listing.catalog and not listing.catalog.is_bundled and not any(finding.check == "models" for finding in found):
-        slugs = dict.fromkeys(choice.slug for choice in chosen.values())
-        found.append(Finding("ok", "models", f"{', '.join(slugs)}: listed, with tools where they are needed"))
-    return found
-
-
-async def _listing(around: Surroundings, loaded: Loaded, key: Key | None) -> Listing:
-    base_url, folder = loaded.settings.openrouter.base_url, cache_folder(around.environ)
-    cached = read_catalog(folder, base_url)
-    if not is_stale(cached, around.now):
-        return Listing(cached)
-    try:
-        return Listing(await newest(base_url, key.value if key else None, folder, around.now, REQUEST_WITHIN_S))
-    except Unreachable as error:
-        return Listing(cached or bundled(), str(error))

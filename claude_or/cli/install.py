@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from claude_or.cli.result import CommandResult
 from claude_or.errors import EXIT_CLAUDE_MISSING, ClaudeOrError
 from claude_or.session.install import InstallPlan, Stage, install, plan_install
+from claude_or.session.versions import NEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ def offer(environ: Mapping[str, str], *, asked_for: bool) -> None:
             hint="Run `claude-or install-claude`, add --install-claude, or set CLAUDE_OR_CLAUDE to the path of the binary.",
             exit_code=EXIT_CLAUDE_MISSING,
         )
-    plan = plan_install(environ)
+    plan = plan_tested(environ)
     if not asked_for:
         sys.stderr.write(f"Claude Code is not on this machine. {plan}.\nDownload it now? [Y/n] ")
         sys.stderr.flush()
@@ -51,6 +52,18 @@ def offer(environ: Mapping[str, str], *, asked_for: bool) -> None:
                 exit_code=EXIT_CLAUDE_MISSING,
             )
     fetch(plan)
+
+
+def plan_tested(environ: Mapping[str, str]) -> InstallPlan:
+    """The version that this claude-or was tried with last, where it can be had by npm; else the newest. Raises `ClaudeOrError`.
+
+    A wheel that bundles a given version may be gone before that version is, and its index tells so only at the download.
+    """
+    try:
+        plan = plan_install(environ, NEWEST)
+    except ClaudeOrError:
+        return plan_install(environ)
+    return plan if plan.source == "npm" else plan_install(environ)
 
 
 def fetch(plan: InstallPlan) -> str:

@@ -14,6 +14,7 @@ from claude_or.config.key import Key
 
 KEYS_PAGE = "https://openrouter.ai/settings/keys"
 CREDITS_PAGE = "https://openrouter.ai/settings/credits"
+BALANCE = f"The account's balance is not told to a key: {CREDITS_PAGE} shows it."
 LOW_SHARE = 0.05
 SOON_DAYS = 7
 
@@ -31,7 +32,7 @@ def key_findings(key: Key, told: Any, now: float) -> list[Finding]:
     if data.get("is_management_key") is True:
         text = "this is a management key; it cannot ask models"
         findings.append(Finding("error", "key", text, "", f"Make an ordinary key at {KEYS_PAGE}."))
-    return [Finding("ok", "key", f"{named}, accepted; {_limit_text(data)}"), *findings]
+    return [Finding("ok", "key", f"{named}, accepted; {_limit_text(data)}", BALANCE), *findings]
 
 
 def _limit_text(data: Mapping[str, Any]) -> str:
@@ -50,10 +51,12 @@ def _budget_findings(data: Mapping[str, Any]) -> list[Finding]:
     if left is None or limit is None:
         return []
     scope = str(budget.get("scope") or "key_limit").replace("_", " ")
+    scope += "" if scope.endswith(("limit", "budget")) else " budget"
     if left <= 0:
         return [Finding("error", "key", f"the {scope} of ${limit:.2f} is used up", "", f"Raise it at {KEYS_PAGE}.")]
     if left < limit * LOW_SHARE:
-        return [Finding("warn", "key", f"only ${left:.2f} of the {scope} of ${limit:.2f} left")]
+        text = f"only ${left:.2f} of the {scope} of ${limit:.2f} left"
+        return [Finding("warn", "key", text, "", f"Raise it at {KEYS_PAGE} before it is used up.")]
     return []
 
 

@@ -39,23 +39,18 @@ def _get(url: str, key: str) -> tuple[int, Any]:
     """Status and decoded body; status 0 and the reason when there was no answer."""
     import json
     from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-    from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+    from urllib.error import HTTPError
+    from urllib.parse import urlsplit
+    from urllib.request import Request
 
-    class Stay(HTTPRedirectHandler):
-        def redirect_request(self, *args: Any, **more: Any) -> None:
-            """A redirect could carry the key to another host."""
+    from claude_or.upstream.plainly import opener_for, why_not
 
-    # Plain http is loopback, which no proxy can reach.
-    opener = build_opener(Stay, *([ProxyHandler({})] if url.startswith("http:") else []))
     headers = {"authorization": f"Bearer {key}", "user-agent": f"claude-or/{__version__}", "accept": "application/json"}
     try:
-        with opener.open(Request(url, headers=headers), timeout=LIMIT_S) as answer:  # noqa: S310 - the checked address
+        with opener_for(url).open(Request(url, headers=headers), timeout=LIMIT_S) as answer:  # noqa: S310 - the checked address
             return answer.status, json.loads(answer.read(MOST_BYTES))
     except HTTPError as error:
         error.close()
         return error.code, None
-    except URLError as error:
-        return 0, f"no answer ({getattr(error.reason, 'strerror', None) or error.reason})"
     except (OSError, HTTPException, ValueError) as error:
-        return 0, f"no answer ({error})"
+        return 0, why_not(error, urlsplit(url).hostname or url)

@@ -5,11 +5,13 @@ What is said while somebody waits goes to stderr; the outcome is the command's r
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from claude_or.cli.folding import columns_of, folded
 from claude_or.cli.left import key_state
 from claude_or.cli.result import CommandResult, Finding
 from claude_or.config.key import Key, cleaned
@@ -61,27 +63,30 @@ def get_key(way: Way, environ: Mapping[str, str], settings: Settings, who: Perso
     """A key by the chosen way. Raises `ClaudeOrError`."""
     if way == "key":
         who.say(f"Make a key at {KEYS_PAGE} and paste it here; it is not shown.")
-        return cleaned(who.ask_hidden("Key: "), "what was pasted")
+        return cleaned(who.ask_hidden("Key: "), "your input", KEYS_PAGE)
     under_way = Login.begin(settings.openrouter.base_url)
     if way == "paste" or _is_remote(environ):
-        who.say(
-            f"Open this page on any machine, allow it, and copy the code that it shows:\n\n  {under_way.page(None)}\n"
-        )
-        code = who.ask("Code: ").strip()
-        if not code:
-            raise ClaudeOrError("no code was given", hint="Try again, or `claude-or login --key`.", exit_code=EXIT_KEY)
-        return cleaned(exchange(under_way, code), "the login")
+        return _by_code(under_way, who)
     with Callback(under_way) as callback:
         page = under_way.page(callback.port)
-        if who.open_page(page):
-            who.say(
-                f"Your browser opens OpenRouter. Allow claude-or there; this waits {WAIT_S / 60:g} minutes.\nIf no page comes up, open:\n\n  {page}\n"
-            )
-        else:
-            who.say(
-                f"Open this page in a browser on this machine:\n\n  {page}\n\nOn another machine use `claude-or login --paste`."
-            )
+        if not who.open_page(page):
+            who.say("There is no browser here that could be opened.")
+            return _by_code(under_way, who)
+        who.say(
+            f"Your browser opens OpenRouter. Allow claude-or there; this waits {WAIT_S / 60:g} minutes.\n"
+            f"If no page comes up, open:\n\n  {page}\n\n"
+            "If that browser is on another machine: Ctrl-C, then `claude-or login --paste`."
+        )
         code = callback.wait()
+    return cleaned(exchange(under_way, code), "the login")
+
+
+def _by_code(under_way: Login, who: Person) -> Key:
+    """The way that needs no browser on this machine: the page shows a code, and somebody brings it here."""
+    who.say(f"Open this page on any machine, allow it, and copy the code that it shows:\n\n  {under_way.page(None)}\n")
+    code = who.ask("Code: ").strip()
+    if not code:
+        raise ClaudeOrError("no code was given", hint="Try again, or `claude-or login --key`.", exit_code=EXIT_KEY)
     return cleaned(exchange(under_way, code), "the login")
 
 
@@ -113,6 +118,9 @@ def _is_remote(environ: Mapping[str, str]) -> bool:
 
 
 def _open_page(url: str) -> bool:
+    """Whether a browser with a window was opened. One that draws on this terminal would take it from us."""
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+        return False
     import webbrowser
 
     try:
@@ -126,7 +134,8 @@ def _ask(words: str) -> str:
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:
-        raise ClaudeOrError("nobody is there to answer", hint="Run it on a terminal.", exit_code=EXIT_KEY)
+        sys.stderr.write("\n")
+        raise ClaudeOrError("no answer was given", hint="Run it on a terminal and answer.", exit_code=EXIT_KEY)
     return line.rstrip("\n")
 
 
@@ -138,9 +147,10 @@ def _ask_hidden(words: str) -> str:
     try:
         return getpass.getpass(words, sys.stderr)
     except EOFError:
+        sys.stderr.write("\n")
         raise ClaudeOrError("no key was given", hint="Try again.", exit_code=EXIT_KEY) from None
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(words + "\n")
+    sys.stderr.write(folded(words, columns_of(sys.stderr)) + "\n")
     sys.stderr.flush()

@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_USAGE
     except KeyboardInterrupt:
+        _end_line()
         return 130
     except BrokenPipeError:
         return 141
@@ -185,12 +186,23 @@ def _see_to_typos(arguments: Arguments, argv: Sequence[str]) -> None:
 
 def _say(error: ClaudeOrError) -> None:
     """What happened and what to do, one line each."""
+    from claude_or.cli.folding import columns_of, folded
+
     lines = [f"claude-or: {error.message}", *(f"           {line}" for line in error.detail), f"  → {error.hint}"]
     try:
-        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.write(folded("\n".join(lines), columns_of(sys.stderr)) + "\n")
         sys.stderr.flush()
     except OSError:
         pass  # nobody is left to read it; the exit code tells
+
+
+def _end_line() -> None:
+    """Ctrl-C at a question leaves the cursor behind it, where the shell's prompt would stand next."""
+    try:
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")
+    except (OSError, ValueError, AttributeError):
+        pass  # there is no stderr any more
 
 
 def _report_bug(error: Exception) -> int:

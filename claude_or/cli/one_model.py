@@ -28,7 +28,7 @@ from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.routing.endpoints import Endpoint, parse_endpoints
 from claude_or.routing.names import ROUTING_VARIANTS, Resolved, UnknownModel, resolve, slug_of, written
 from claude_or.session.facts import ASSUMED_WINDOW
-from claude_or.upstream.catalogue import Unreachable
+from claude_or.upstream.catalogue import Get, Unreachable
 
 if TYPE_CHECKING:
     from claude_or.routing.catalog import ModelInfo, Rates
@@ -120,6 +120,17 @@ def _variant_findings(slug: str, info: ModelInfo | None) -> list[Finding]:
     ]
 
 
+async def endpoints_of(slug: str, get: Get) -> tuple[Endpoint, ...]:
+    """Who serves the model, as the host says. Raises `Unreachable` when it does not say."""
+    answer = await get(f"/models/{quote(slug, safe='/:~@')}/endpoints", {})
+    if answer.status != 200:
+        raise Unreachable(f"the answer had status {answer.status}")
+    try:
+        return parse_endpoints(answer.body)
+    except ValueError:
+        raise Unreachable("the answer was no list of endpoints") from None
+
+
 def _endpoints(slug: str, environ: Mapping[str, str], loaded: Loaded) -> tuple[tuple[Endpoint, ...], str]:
     """The model's providers, or why they are not known."""
     import asyncio
@@ -130,13 +141,7 @@ def _endpoints(slug: str, environ: Mapping[str, str], loaded: Loaded) -> tuple[t
         from claude_or.upstream.probe import probing
 
         async with probing(base_url, key_or_none(environ, loaded.settings), timeout_s=REFRESH_WITHIN_S) as get:
-            answer = await get(f"/models/{quote(slug, safe='/:~@')}/endpoints", {})
-        if answer.status != 200:
-            raise Unreachable(f"the answer had status {answer.status}")
-        try:
-            return parse_endpoints(answer.body)
-        except ValueError:
-            raise Unreachable("the answer was no list of endpoints") from None
+            return await endpoints_of(slug, get)
 
     try:
         return asyncio.run(ask()), ""

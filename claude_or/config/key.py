@@ -14,6 +14,7 @@ from claude_or.config.search_sources import search_form
 from claude_or.errors import EXIT_KEY, ClaudeOrError
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
+COMMAND_SOURCE = "key_command"
 _USUAL_START = "sk-or-"
 _SHOWN_START = 9
 _SHOWN_END = 3
@@ -35,6 +36,13 @@ class Key:
             return "…"
         start = self.value[:_SHOWN_START] if self.value.startswith(_USUAL_START) else ""
         return f"{start}…{self.value[-_SHOWN_END:]}"
+
+    @property
+    def renewal(self) -> str:
+        """What to do with a new key, so that it takes this one's place."""
+        if self.source == COMMAND_SOURCE:
+            return "put it where `openrouter.key_command` finds it"
+        return f"set {self.source}" if self.source.isupper() else "keep it by `claude-or login --key`"
 
     def __repr__(self) -> str:
         return f"Key({self.masked}, source={self.source!r})"
@@ -107,7 +115,7 @@ def cleaned(raw: str, source: str, where: str = "the page where it was made") ->
         raise ClaudeOrError(
             f"the key in {source} cannot be one: it "
             + ("is empty" if not value else "holds spaces or characters that no key has"),
-            hint=f"Copy the key again from {where} and set {source}.",
+            hint=f"Copy the key again from {where}" + (f" and set {source}." if source.isupper() else "."),
             exit_code=EXIT_KEY,
         )
     return Key(value, source, tuple(warnings))

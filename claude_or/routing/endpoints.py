@@ -12,9 +12,12 @@ import msgspec
 
 from claude_or.routing.catalog import Rates, count_of, mapping_of, rates_of, text_of, words_of
 
+MOST_FAIL_BELOW = 50.0
+
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One provider that serves the model. Windows in tokens, uptime of the last day in percent, latency (median) in ms."""
+    """One provider that serves the model. Windows in tokens, latency (median) in ms, uptime in percent: of the last day, and of
+    the last half hour in `uptime_now`. `status` is 0 where all is well and negative in trouble."""
 
     provider: str
     tag: str = ""
@@ -24,7 +27,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates = Rates()
     parameters: tuple[str, ...] = ()
     caches: bool = False
+    status: float | None = None
     uptime: float | None = None
+    uptime_now: float | None = None
     latency_ms: float | None = None
     tokens_per_s: float | None = None
 
@@ -32,6 +37,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def tools(self) -> bool:
         """Whether it takes tools."""
         return "tools" in self.parameters
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the host sends requests there and most of them succeed; what is not told counts as well."""
+        return (self.status or 0) >= 0 and (self.uptime_now is None or self.uptime_now >= MOST_FAIL_BELOW)
 
 
 class _Data(msgspec.Struct):
@@ -61,7 +71,9 @@ def _endpoint(entry: dict[str, Any]) -> Endpoint:
         rates=rates_of(mapping_of(entry.get("pricing"))),
         parameters=words_of(entry.get("supported_parameters")),
         caches=entry.get("supports_implicit_caching") is True,
+        status=_number(entry.get("status")),
         uptime=_number(entry.get("uptime_last_1d")),
+        uptime_now=_number(entry.get("uptime_last_30m")),
         latency_ms=_number(mapping_of(entry.get("latency_last_30m")).get("p50")),
         tokens_per_s=_number(mapping_of(entry.get("throughput_last_30m")).get("p50")),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from claude_or.config.key import Key, cleaned, find_key
+from claude_or.config.key import COMMAND_SOURCE, Key, cleaned, find_key
 from claude_or.errors import EXIT_KEY, ClaudeOrError
 
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
@@ -67,16 +67,17 @@ def stored_key(environ: Mapping[str, str]) -> Key | None:
 
 def store_key(environ: Mapping[str, str], value: str, *, in_file: bool = False) -> str:
     """Keep a key; where it is kept now, for people. Raises `ClaudeOrError` when nothing can keep it."""
+    place = f"{_shown_file(environ)}, readable by you alone"
     if not in_file:
         try:
             _ask_keyring("set", value)
         except ClaudeOrError:
-            in_file = True
+            place += ", because this system has no keyring that could be used"
         else:
             _write_note(environ, {"kept": "keyring"})
             return "the system's keyring"
     _write_note(environ, {"kept": "file", "key": value})
-    return f"{_shown_file(environ)}, readable by you alone, because this system has no keyring that could be used"
+    return place
 
 
 def forget_key(environ: Mapping[str, str]) -> str:
@@ -127,7 +128,6 @@ def _from_command(command: str, environ: Mapping[str, str]) -> Key:
     """The first line that the user's own command prints. What it prints on stderr is the user's to see."""
     import subprocess
 
-    source = "key_command"
     try:
         done = subprocess.run(  # noqa: S602 - the user's own command line, from the user's own file
             command,
@@ -146,7 +146,7 @@ def _from_command(command: str, environ: Mapping[str, str]) -> Key:
     line = done.stdout.strip().split("\n")[0]
     if done.returncode or not line:
         raise _command_failed(f"ended with code {done.returncode}" if done.returncode else "printed nothing")
-    return cleaned(line, source)
+    return cleaned(line, COMMAND_SOURCE)
 
 
 def _command_failed(why: str) -> ClaudeOrError:

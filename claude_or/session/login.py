@@ -135,15 +135,16 @@ def exchange(login: Login, code: str) -> str:
     import json
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import ProxyHandler, Request, build_opener
+    from urllib.request import Request
+
+    from claude_or.upstream.plainly import opener_for, why_not
 
     body = {"code": code, "code_verifier": login.verifier, "code_challenge_method": "S256"}
     url = f"{login.base_url}/auth/keys"
     headers = {"content-type": "application/json", "user-agent": f"claude-or/{__version__}"}
-    opener = build_opener(*([ProxyHandler({})] if url.startswith("http:") else []))
     try:
         request = Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - the checked address of the settings
-        with opener.open(request, timeout=EXCHANGE_S) as answer:
+        with opener_for(url).open(request, timeout=EXCHANGE_S) as answer:
             told = json.loads(answer.read(MOST_BYTES))
     except HTTPError as error:
         error.close()
@@ -151,11 +152,15 @@ def exchange(login: Login, code: str) -> str:
             "the code is wrong, used or too old" if error.code == 403 else f"the host answered with status {error.code}"
         )
         raise ClaudeOrError(
-            f"no key for this code: {why}", hint="Try again from the start.", exit_code=EXIT_KEY
+            f"no key for this code: {why}",
+            hint="Begin again: every attempt has a page and a code of its own.",
+            exit_code=EXIT_KEY,
         ) from None
     except (OSError, HTTPException, ValueError) as error:
         raise ClaudeOrError(
-            f"no key for this code: {error}", hint="Check the network and try again.", exit_code=EXIT_UPSTREAM
+            f"no key for this code: {why_not(error, urlsplit(url).hostname or url)}",
+            hint="`claude-or doctor` says more about the way to the host.",
+            exit_code=EXIT_UPSTREAM,
         ) from None
     key = told.get("key") if isinstance(told, dict) else None
     if not isinstance(key, str) or not key:

@@ -185,7 +185,7 @@ def test_a_key_that_the_host_refuses(examine: Examine, host: Host, status: int) 
         (
             {"effective_budget": {"scope": "workspace", "limit_usd": 200, "remaining_usd": -1}},
             "error",
-            "the workspace of $200.00 is used up",
+            "the workspace budget of $200.00 is used up",
         ),
         (
             {"is_free_tier": True, "free_model_daily_requests": {"limit": 50, "used": 50, "remaining": 0}},

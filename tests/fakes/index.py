@@ -33,6 +33,8 @@ class PackageIndex:
     """A context manager. `fetched` lists the paths that were asked for, `broken` counts downloads that were cut."""
 
     version: str = "9.8.7"
+    older: str = ""
+    """A version that npm's registry has besides the newest one."""
     wheel_version: str = "0.9.1"
     fault: Fault = ""
     fetched: list[str] = field(default_factory=list[str])
@@ -74,7 +76,8 @@ class PackageIndex:
         if path == f"/{package}":
             self._send(request, json.dumps(self._packument(package)).encode(), "application/json")
         elif path.endswith(".tgz"):
-            self._send(request, self._tarball(), "application/octet-stream", cut=self.fault == "cut")
+            version = self.older if self.older and self.older in path else self.version
+            self._send(request, self._tarball(version), "application/octet-stream", cut=self.fault == "cut")
         elif path == "/simple/claude-agent-sdk/":
             self._send(request, self._simple().encode(), "text/html")
         elif path.endswith(".whl"):
@@ -91,27 +94,34 @@ class PackageIndex:
         self.broken += cut
         request.close_connection = True
 
-    def _content(self) -> bytes:
-        return binary("0.0.1" if self.fault == "other version" else self.version)
+    def _content(self, version: str) -> bytes:
+        return binary("0.0.1" if self.fault == "other version" else version)
 
     def _packument(self, package: str) -> dict[str, object]:
-        digest = hashlib.sha512(self._tarball() + (b"!" if self.fault == "wrong hash" else b"")).digest()
-        release = {
+        versions = [version for version in (self.older, self.version) if version]
+        return {
             "name": package,
-            "version": self.version,
+            "dist-tags": {"latest": self.version},
+            "versions": {version: self._release(package, version) for version in versions},
+        }
+
+    def _release(self, package: str, version: str) -> dict[str, object]:
+        digest = hashlib.sha512(self._tarball(version) + (b"!" if self.fault == "wrong hash" else b"")).digest()
+        return {
+            "name": package,
+            "version": version,
             "dist": {
-                "tarball": f"{self.url}/{package}/-/{package.rpartition('/')[2]}-{self.version}.tgz",
+                "tarball": f"{self.url}/{package}/-/{package.rpartition('/')[2]}-{version}.tgz",
                 "integrity": "sha512-" + base64.b64encode(digest).decode(),
-                "unpackedSize": len(self._content()),
+                "unpackedSize": len(self._content(version)),
             },
         }
-        return {"name": package, "dist-tags": {"latest": self.version}, "versions": {self.version: release}}
 
-    def _tarball(self) -> bytes:
+    def _tarball(self, version: str) -> bytes:
         whole = io.BytesIO()
-        files = {"package/package.json": json.dumps({"name": "x", "version": self.version}).encode()}
+        files = {"package/package.json": json.dumps({"name": "x", "version": version}).encode()}
         if self.fault != "empty package":
-            files[NPM_MEMBER] = self._content()
+            files[NPM_MEMBER] = self._content(version)
         with tarfile.open(fileobj=whole, mode="w:gz") as tar:
             for name, content in files.items():
                 member = tarfile.TarInfo(name)
@@ -128,7 +138,7 @@ class PackageIndex:
             f"{name}/WHEEL": b"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
         if self.fault != "empty package":
-            files[WHEEL_MEMBER] = self._content()
+            files[WHEEL_MEMBER] = self._content(self.version)
         lie = b"!" if self.fault == "bad record" else b""
         lines = [f"{path},sha256={_record_hash(content + lie)},{len(content)}" for path, content in files.items()]
         files[f"{name}/RECORD"] = ("\n".join([*lines, f"{name}/RECORD,,"]) + "\n").encode()

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from claude_or.cli.install import plan_tested
 from claude_or.errors import EXIT_CLAUDE_MISSING, ClaudeOrError
 from claude_or.session import packages
 from claude_or.session.claude import find_claude
 from claude_or.session.install import InstallPlan, install, installed, intact, plan_install, versions_folder
 from claude_or.session.packages import NPM_PACKAGE, failure, platform_name
+from claude_or.session.versions import NEWEST
 from tests.fakes.index import Fault, PackageIndex, binary
 
 PIP = shutil.which("pip3") or shutil.which("pip")
@@ -248,6 +250,22 @@ def test_without_npm_a_known_version_is_mapped_to_its_wheel_and_others_are_refus
     assert not machine.plan(source).exact
     with pytest.raises(ClaudeOrError, match="without npm"):
         machine.plan(source, "1.2.3")
+
+
+@pytest.mark.parametrize("source", SOURCES[:1])
+def test_unless_a_version_is_named_the_one_that_was_tried_is_offered_where_it_can_be_had(
+    machine: Machine, source: str
+) -> None:
+    assert plan_tested(machine.environ(source)).version == "9.8.7"
+    machine.index.older = NEWEST
+    plan = plan_tested(machine.environ(source))
+    assert plan.version == NEWEST
+    assert install(plan, lambda *_: None).endswith(f"/{NEWEST}/claude")
+
+
+@pytest.mark.parametrize("source", SOURCES[1:])
+def test_without_npm_the_newest_is_offered(machine: Machine, source: str) -> None:
+    assert plan_tested(machine.environ(source)).version == ""
 
 
 @pytest.mark.parametrize("source", SOURCES[:1])

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import trustme
 
 from tests.cli.host import hosting
-from tests.fakes.listing import FREE, SMALL
+from tests.fakes.listing import FREE, GLM, SMALL
 from tests.fakes.replies import error, plain
 from tests.stories.conftest import KEY, STAND_IN, World
 from tests.support.lab import CLAUDE_OR
@@ -182,9 +183,136 @@ async def test_a_host_in_trouble(sound: World) -> None:
     assert report.code == 0
 
 
-async def test_an_old_claude(sound: World, claude: Callable[[str], str]) -> None:
-    worst = (await examined(sound, CLAUDE_OR_CLAUDE=claude("1.0.3"))).worst("claude")
-    assert (worst["level"], "1.0.3" in worst["text"], "install-claude" in worst["fix"]) == ("warn", True, True)
+@pytest.mark.parametrize(("version", "word"), [("1.0.3", "older than"), ("99.0.0", "newer than")])
+async def test_a_claude_that_nobody_tried(sound: World, claude: Callable[[str], str], version: str, word: str) -> None:
+    report = await examined(sound, CLAUDE_OR_CLAUDE=claude(version))
+    worst = report.worst("claude")
+    assert (worst["level"], f"{version} is {word}" in worst["text"]) == ("warn", True)
+    assert "install-claude" in worst["fix"]
+    assert "CLAUDE_OR_CLAUDE" in worst["fix"]
+    assert report.code == 0
+
+
+async def test_a_configuration_that_is_no_yaml(sound: World) -> None:
+    config = sound.home / ".config/claude-or/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("models:\n\tbig: a/b\n", encoding="utf-8")
+    report = await examined(sound)
+    worst = report.worst("config")
+    assert worst["level"] == "error"
+    assert "config.yaml:2" in worst["text"]
+    assert "a tab cannot indent a line" in worst["text"]
+    assert worst["fix"]
+    assert report.code == 1
+    assert sound.host.log == [], "the file that is broken may name another host"
+
+
+async def test_a_refused_key_that_was_stored_is_renewed_where_it_is_stored(sound: World) -> None:
+    sound.host.others["/key"] = error(401, "User not found.")
+    note = sound.home / ".local/share/claude-or/key.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"kept": "file", "key": KEY}))
+    note.chmod(0o600)
+    worst = (await examined(sound, OPENROUTER_API_KEY="")).worst("key")
+    assert "key.json was refused" in worst["text"]
+    assert "claude-or login --key" in worst["fix"]
+
+
+ENDPOINTS = f"/models/{GLM}/endpoints"
+
+
+def served_by(*providers: dict[str, Any]) -> Any:
+    usual = {"provider_name": "Novita", "tag": "novita", "supported_parameters": ["tools"], "status": 0}
+    told = {"data": {"id": GLM, "endpoints": [{**usual, **one} for one in providers]}}
+    return plain(200, json.dumps(told).encode(), "application/json")
+
+
+@pytest.mark.parametrize(
+    ("providers", "level", "words"),
+    [
+        ((), "error", "no provider serves z-ai/glm-5.3"),
+        (({"status": -2}, {"uptime_last_30m": 3.5}), "warn", "may not answer: all 2 providers are in trouble"),
+        (({"status": -1},), "warn", "its one provider is in trouble"),
+        (({"supported_parameters": []}, {"status": -5}), "warn", "that is up takes tools"),
+        (({"status": -1}, {"uptime_last_30m": 99.0}), "ok", "listed, with tools"),
+    ],
+)
+async def test_a_model_whose_providers_are_down(
+    sound: World, providers: tuple[dict[str, Any], ...], level: str, words: str
+) -> None:
+    sound.host.others[ENDPOINTS] = served_by(*providers)
+    report = await examined(sound)
+    worst = report.worst("models")
+    assert (worst["level"], words in worst["text"]) == (level, True), worst
+    assert report.code == (1 if level == "error" else 0)
+    if level == "ok":
+        assert "providers: 1 of 2 up" in worst["detail"]
+    else:
+        assert "claude-or models show z-ai/glm-5.3" in worst["fix"]
+
+
+async def test_a_host_that_tells_no_providers_is_no_trouble(sound: World) -> None:
+    sound.host.others[ENDPOINTS] = plain(200, b"<html>", "text/html")
+    worst = (await examined(sound)).worst("models")
+    assert worst["level"] == "ok"
+    assert "providers: not known (the answer was no list of endpoints)" in worst["detail"]
+    assert "window 203K, $0.60 in, $2.20 out per million tokens" in worst["detail"]
+
+
+async def test_a_model_that_goes_away(sound: World) -> None:
+    soon = datetime.fromtimestamp(time.time() + 5 * 86_400, UTC).date().isoformat()
+    for entry in sound.host.models:
+        if entry["id"] == GLM:
+            entry["expiration_date"] = soon
+    worst = (await examined(sound)).worst("models")
+    assert (worst["level"], soon in worst["text"], GLM in worst["text"]) == ("warn", True, True), worst
+    assert "successor" in worst["fix"]
+
+
+async def test_a_key_without_credit(sound: World) -> None:
+    data = {
+        "label": "x",
+        "limit": None,
+        "is_free_tier": True,
+        "free_model_daily_requests": {"limit": 50, "remaining": 3},
+    }
+    sound.host.others["/key"] = plain(200, json.dumps({"data": data}).encode(), "application/json")
+    worst = (await examined(sound)).worst("key")
+    assert (worst["level"], "no credits were ever bought" in worst["text"]) == ("warn", True)
+    assert "3 of today's 50 free requests left" in worst["text"]
+    assert "openrouter.ai/settings/credits" in worst["fix"]
+
+
+async def test_a_server_that_dies_as_it_starts(sound: World) -> None:
+    dying = ["sh", "-c", "echo 'no database at /srv/notes' >&2; exit 3"]
+    configure(sound.home, notes={"type": "command", "command": dying})
+    report = await examined(sound)
+    worst = report.worst("mcp notes")
+    assert worst["level"] == "error"
+    said = " ".join(worst.values())
+    assert "code 3" in said
+    assert "no database at /srv/notes" in said
+    assert "claude-or mcp test notes" in worst["fix"]
+    assert report.code == 1
+
+
+async def test_a_terminal_that_cannot_draw(sound: World) -> None:
+    environ = sound.environ(TERM="dumb", LANG="C")
+    async with Terminal([*CLAUDE_OR, "doctor"], env=environ, cwd=sound.project, columns=100, rows=50) as terminal:
+        shown = await terminal.wait_for("TERM is dumb: Claude Code cannot draw its screens")
+        assert await terminal.exit_code() == 0
+    assert "export TERM=xterm-256color" in shown
+    assert b"\x1b[" not in terminal.raw, "a dumb terminal shows control sequences as they are"
+
+
+async def test_without_network_the_rest_is_still_told_at_once(sound: World) -> None:
+    await examined(sound)  # keeps the list of models
+    started = time.monotonic()
+    report = await examined(sound, OPENROUTER_BASE_URL="https://openrouter.invalid/api/v1")
+    assert time.monotonic() - started < 60
+    assert {one["check"] for one in report.findings} >= {"claude", "key", "settings", "terminal", "disk", "leftovers"}
+    assert [one["check"] for one in report.findings if one["level"] == "error"] == ["host"]
+    assert "not checked" in report.worst("key")["text"]
 
 
 async def test_a_server_whose_command_is_not_there(sound: World) -> None:
