@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
+import zlib
 
 import pytest
 from pypdf import PdfReader, PdfWriter
@@ -53,6 +55,21 @@ async def test_a_process_of_its_own_reads_it() -> None:
     assert "Zebras" in await pdf_text(pdf("Zebras have stripes."))
     assert await pdf_text("%%%") == BROKEN
     assert "cannot be read" in await pdf_text(base64.b64encode(b"%PDF-1.4 broken").decode())
+
+
+def bomb(size: int) -> bytes:
+    """A page whose content is a few kilobytes that unpack to so many bytes."""
+    packed = zlib.compress(b"BT /F1 12 Tf 72 700 Td (a) Tj ET\n".ljust(size, b" "), 9)
+    whole = pdf_bytes("MARK")
+    at = whole.index(b"<< /Length")
+    end = whole.index(b"endstream")
+    return whole[:at] + b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\n" % (len(packed), packed) + whole[end:]
+
+
+async def test_a_bomb_stays_within_its_process() -> None:
+    async with asyncio.timeout(120):
+        said = await pdf_text(base64.b64encode(bomb(100_000_000)).decode())
+    assert said.startswith("[The PDF")
 
 
 async def test_one_that_takes_too_long_is_given_up() -> None:
