@@ -9,7 +9,7 @@ tried. Each call passes the meter, which stands inside. A host that refuses the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,13 +26,13 @@ from claude_or.translate.structured import (
     asked_again,
     body_of,
     check_schemas,
-    fitting,
     in_words,
     is_asked,
     is_refusal,
     unenforced,
     without_enforcement,
 )
+from claude_or.upstream.judging import fitting_in_time
 from claude_or.wire.anthropic import BadRequest, Failure, MessagesRequest
 from claude_or.wire.events import FoldError, fold
 from claude_or.wire.messages import frames_of
@@ -48,13 +48,14 @@ _log = get_log("reply")
 class Structured:
     """Answers a request that wants a schema kept; every other request passes unchanged.
 
-    `retries` is how often the model is asked again, `refusing` what was found to take no schemas, by host and slug.
+    `retries` is how often the model is asked again, `judge` is `fitting` in bounded time, `refusing` what was found to take no schemas, by host and slug.
     """
 
     inner: Replier
     profile: ModelProfile
     route: Route
     retries: int = 2
+    judge: Callable[[dict[str, Any], Wanted], Awaitable[dict[str, Any]]] = fitting_in_time
     refusing: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
@@ -111,7 +112,7 @@ class Structured:
             if message["stop_reason"] not in _CHECKED:
                 break
             try:
-                message = await asyncio.to_thread(fitting, message, wanted)
+                message = await self.judge(message, wanted)
                 break
             except BadRequest as refused:
                 raise ReplyFailed(refused.failure) from refused

@@ -1,7 +1,8 @@
 """Whether JSON values fit a schema, by `jsonschema`, and where in a text such values may stand.
 
 Schemas come from the client and values from a model, so nothing of either may do more than fail: a `$ref` is never fetched, a
-pattern that only JavaScript understands is left unchecked, and recursion without an end is a complaint like others. What is wrong
+pattern that only JavaScript understands is left unchecked, recursion without an end is a complaint like others, and so are references
+that multiply. Only how long a pattern takes cannot be bounded here: who checks by schemas with patterns must be able to be ended. What is wrong
 is told twice: for the model with its own words quoted, and without them for logs and messages, which hold no answers.
 The library takes 0.1 s to load and is loaded by the first check.
 """
@@ -9,7 +10,7 @@ The library takes 0.1 s to load and is loaded by the first check.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -29,10 +30,18 @@ _TOKEN: Final = re.compile(r'["{}\[\]]')
 _STRING: Final = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MOST_STARTS: Final = 64
 """Brackets at which a value may begin; each that leads nowhere costs a walk to the end of the text."""
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _DATA: Final = frozenset({"enum", "const", "default", "examples"})
 """Keywords whose value is data and no schema."""
+_MOST_STEPS: Final = 100_000
+"""References that are followed in one check: a schema of thirty lines can ask for more than anybody can wait for."""
+_ENDLESS: Final = "the references of the schema multiply beyond what can be checked"
 _UNCHECKABLE: Final = (ArithmeticError, RecursionError, ValueError)
 """What a check ends in whose figures are beyond all measure, or whose schema goes round in a circle."""
+
+
+class _Endless(Exception):
+    """A check follows more references than it may."""
 
 
 class Fault(NamedTuple):
@@ -56,6 +65,8 @@ def check_schema(schema: dict[str, Any], place: str) -> None:
         _check_references(schema, place)
         # Finds a circle: a schema that is nothing but itself has no end for any value.
         list(validator.iter_errors({}))
+    except _Endless:
+        raise BadRequest(_ENDLESS, place) from None
     except RecursionError:
         raise BadRequest("the schema is nested too deeply, or goes round in a circle", place) from None
     except _unresolvable():
@@ -70,9 +81,20 @@ def faults(value: Any, schema: dict[str, Any]) -> list[Fault]:
         return [_fault(error, known) for error in errors]
     except _unresolvable():
         raise BadRequest("a $ref of the schema leads nowhere") from None
+    except _Endless:
+        raise BadRequest(_ENDLESS) from None
     except _UNCHECKABLE as beyond:
         text = f"$: it cannot be checked ({type(beyond).__name__})"
         return [Fault(text, text)]
+
+
+def has_patterns(value: Any) -> bool:
+    """Whether values would be matched by patterns. A property that is called like the keyword counts, too."""
+    if isinstance(value, dict):
+        return (
+            "pattern" in value or "patternProperties" in value or any(has_patterns(inner) for inner in value.values())
+        )
+    return isinstance(value, list) and any(has_patterns(inner) for inner in value)
 
 
 def values_in(text: str) -> Iterator[tuple[Any, str]]:
@@ -143,7 +165,27 @@ def _validator(schema: dict[str, Any], place: str) -> Validator:
         raise BadRequest("Input should be a valid string", f"{place}.$schema")
     # A dialect that nobody knows is read as the newest one. An empty registry, since by default what a `$ref` names is fetched.
     kind = validator_for(schema, default=Draft202012Validator)
-    return kind(_checkable(schema), registry=Registry())
+    return _bounded(kind)(_checkable(schema), registry=Registry())
+
+
+def _bounded(kind: type[Validator]) -> type[Validator]:
+    """The validator of one check, which ends in `_Endless` when it has followed too many references."""
+    from jsonschema.validators import extend
+
+    left = _MOST_STEPS
+
+    def counted(rule: Callable[..., Any]) -> Callable[..., Any]:
+        def follow(*given: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise _Endless
+            return rule(*given)
+
+        return follow
+
+    rules: dict[str, Any] = dict(kind.VALIDATORS)
+    return extend(kind, {name: counted(rules[name]) for name in _REFERENCES if name in rules})
 
 
 def _unresolvable() -> type[Exception]:
@@ -199,6 +241,8 @@ def _checkable(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     out = {name: inner if name in _DATA else _checkable(inner) for name, inner in value.items()}
+    if isinstance(out.get("$schema"), str):
+        del out["$schema"]  # the dialect is known by now, and named again it would bring a validator of its own
     if isinstance(pattern := out.get("pattern"), str) and not _is_pattern(pattern):
         del out["pattern"]
     named = out.get("patternProperties")

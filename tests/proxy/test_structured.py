@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import anthropic
@@ -12,6 +14,7 @@ import pytest
 from anthropic.types import Message
 
 from claude_or.config.schema import Limits, Models, Settings, StructuredOutput
+from claude_or.reply.budget import Budget
 from tests.fakes.openrouter import OpenRouterFake
 from tests.fakes.replies import Reply, Scripted, Tokens, error, pause, reasoning, text, tool_call
 from tests.proxy.gateway import MODEL, TOKEN, Door, gateway, prompt
@@ -147,6 +150,43 @@ async def test_a_failure_behind_the_signs_of_life_is_the_last_event() -> None:
     last = msgspec.json.decode(answered.frames[-1].data)
     assert (last["type"], last["error"]["type"]) == ("error", "api_error")
     assert "never kept to the JSON schema" in last["error"]["message"]
+
+
+async def test_patterns_and_references_are_kept_too() -> None:
+    word = {"type": "string", "pattern": "^z[a-z]+$"}
+    schema = {
+        "$defs": {"word": word},
+        "type": "object",
+        "properties": {"animal": {"$ref": "#/$defs/word"}, "legs": {"type": "integer"}},
+    }
+    script = ['{"animal": "lion", "legs": 4}', '{"animal": "zebra", "legs": 4}']
+    async with plain(bills(*script)) as host, gateway(host) as door:
+        message = await read(door, output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert said(message) == VALUE
+    assert "'lion' does not match '^z[a-z]+$'" in host.asks[1].messages[-1]["content"]
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (200, 20)
+
+
+async def test_a_cap_that_is_reached_ends_the_asking_in_its_words() -> None:
+    budget = Budget(caps={"session": Decimal("0.05")})
+    dear = Reply([text(BAD)], usage=Tokens(prompt=100, completion=10, cost=Decimal("0.049")))
+    async with plain([dear, text(GOOD)]) as host, gateway(host, budget=budget) as door:
+        with pytest.raises(anthropic.APIStatusError, match="the cap of") as failed:
+            await read(door)
+        assert failed.value.status_code == 402
+        assert len(host.asks) == 1
+
+
+async def test_who_leaves_between_two_answers_ends_the_asking() -> None:
+    script = [[text(BAD)], [pause(60), text(GOOD)]]
+    async with plain(script) as host, gateway(host, limits=Limits(ping=0.1)) as door:
+        leaving = asyncio.create_task(door.post({**prompt(), "output_config": {"format": FORMAT}}))
+        second = await host.asked(2)
+        leaving.cancel()
+        async with asyncio.timeout(30):
+            while second.gone is None:
+                await asyncio.sleep(0.02)
+        assert len(host.asks) == 2
 
 
 async def test_calls_of_tools_pass_and_the_answer_behind_them_is_checked() -> None:

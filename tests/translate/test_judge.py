@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_or.translate.judge import LONGEST_FAULT, check_schema, faults, values_in
+from claude_or.translate.judge import LONGEST_FAULT, check_schema, faults, has_patterns, values_in
 from claude_or.wire.anthropic import BadRequest
 
 ANIMAL: dict[str, Any] = {
@@ -141,3 +141,43 @@ def test_any_value_fits_or_does_not(value: Any) -> None:
     for fault in faults(value, ANIMAL):
         assert fault.told
         assert fault.plain.startswith("$")
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_references_that_multiply_are_refused_before_they_take_for_ever() -> None:
+    twice = {f"a{n}": {"$schema": DIALECT, "allOf": [{"$ref": f"#/$defs/a{n - 1}"}] * 2} for n in range(1, 60)}
+    schema = {"$schema": DIALECT, "$defs": {"a0": {}, **twice}, "$ref": "#/$defs/a59"}
+    with pytest.raises(BadRequest, match="multiply"):
+        check_schema(schema, "f.schema")
+
+
+def test_so_are_those_that_only_a_value_multiplies() -> None:
+    branches = [{"properties": {"a": {"$ref": "#"}}}] * 2
+    value: dict[str, Any] = {}
+    for _ in range(60):
+        value = {"a": value}
+    check_schema({"allOf": branches}, "f.schema")
+    with pytest.raises(BadRequest, match="multiply"):
+        faults(value, {"allOf": branches})
+
+
+def test_long_answers_of_usual_schemas_are_checked_to_their_end() -> None:
+    schema = {"$defs": {"n": {"type": "integer"}}, "type": "array", "items": {"$ref": "#/$defs/n"}}
+    assert faults(list(range(20_000)), schema) == []
+    assert [fault.plain for fault in faults([*range(20_000), "x"], schema)] == [
+        '$[20000] breaks the rule type "integer"'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        (having({"pattern": "a"}), True),
+        ({"anyOf": [{}, {"patternProperties": {}}]}, True),
+        (having({"minLength": 3}), False),
+    ],
+)
+def test_schemas_with_patterns_are_known(schema: Any, answer: bool) -> None:
+    assert has_patterns(schema) is answer
