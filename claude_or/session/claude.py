@@ -150,6 +150,41 @@ def spawn_guardian() -> tuple[int, int]:
     return pid, writer
 
 
+def reap(pid: int, bound: float) -> int | None:
+    """Wait for the end of a process of ours, at most `bound` seconds; its wait status, 0 when somebody else has it, None when it
+    still runs."""
+    import time
+
+    deadline = time.monotonic() + bound
+    pause = 0.001
+    while True:
+        try:
+            found, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        if found:
+            return status
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def end(pid: int, grace: float = 2.0) -> int | None:
+    """Ask a process of ours to end, then force it; its wait status, None when it hangs in the kernel after twice the grace."""
+    import _signal  # pyright: ignore[reportMissingImports]
+
+    status = None
+    for number in (_signal.SIGTERM, _signal.SIGKILL):
+        if status is None:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+            status = reap(pid, grace)
+    return status
+
+
 def exit_code_of(status: int) -> int:
     """A shell's view of a wait status: the exit code, or 128 + the signal's number."""
     code = os.waitstatus_to_exitcode(status)

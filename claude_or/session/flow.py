@@ -13,7 +13,16 @@ import time
 
 from claude_or.errors import EXIT_PROXY, EXIT_USAGE, ClaudeOrError
 from claude_or.session.arguments import Arguments, prints, rewrite, value_of
-from claude_or.session.claude import Terminal, exit_code_of, require_claude, spawn, spawn_guardian, without_own_key
+from claude_or.session.claude import (
+    Terminal,
+    end,
+    exit_code_of,
+    reap,
+    require_claude,
+    spawn,
+    spawn_guardian,
+    without_own_key,
+)
 from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
 from claude_or.session.plan import LaunchPlan, launch_plan
 from claude_or.session.runfolder import CONTROL_FILE, RunFolder, base_folder, start_time, sweep
@@ -259,11 +268,7 @@ def _settings_file(session: Session) -> str:
         return session.folder.write(SETTINGS_FILE, text)
     except OSError as error:
         # Half of these settings would send requests somewhere else.
-        raise ClaudeOrError(
-            f"the session's files cannot be written in {session.folder.path}: {error.strerror or error}",
-            hint="Make room there, or set TMPDIR to a folder that has some.",
-            exit_code=EXIT_PROXY,
-        ) from None
+        raise _unwritten(session, error) from None
 
 
 def _start_servers(session: Session) -> list[str]:
@@ -280,11 +285,15 @@ def _start_servers(session: Session) -> list[str]:
     try:
         return [session.folder.write(FILE, session.servers.configuration(session.url))]
     except OSError as error:
-        raise ClaudeOrError(
-            f"the session's files cannot be written in {session.folder.path}: {error.strerror or error}",
-            hint="Make room there, or set TMPDIR to a folder that has some.",
-            exit_code=EXIT_PROXY,
-        ) from None
+        raise _unwritten(session, error) from None
+
+
+def _unwritten(session: Session, error: OSError) -> ClaudeOrError:
+    return ClaudeOrError(
+        f"the session's files cannot be written in {session.folder.path}: {error.strerror or error}",
+        hint="Make room there, or set TMPDIR to a folder that has some.",
+        exit_code=EXIT_PROXY,
+    )
 
 
 def status_command() -> str:
@@ -376,7 +385,8 @@ def _serve(session: Session, terminal: Terminal) -> int:
         live(session)
     except BaseException as error:
         # Whatever it was: a child without a proxy would repeat its request in silence for minutes.
-        end_child(session)
+        if session.status is None:
+            session.status = end(session.pid)
         terminal.restore()
         if isinstance(error, OSError | ImportError):
             raise ClaudeOrError(
@@ -398,29 +408,6 @@ def _serve(session: Session, terminal: Terminal) -> int:
     return exit_code_of(session.status or 0) if session.exit_code is None else session.exit_code
 
 
-def end_child(session: Session, grace: float = 2.0) -> None:
-    """Ask the child to end, then force it; returns when it is reaped."""
-    import _signal  # pyright: ignore[reportMissingImports]
-
-    for number in (_signal.SIGTERM, _signal.SIGKILL):
-        if session.status is not None:
-            return
-        try:
-            os.kill(session.pid, number)
-        except ProcessLookupError:
-            pass
-        deadline = time.monotonic() + grace
-        while session.status is None and time.monotonic() < deadline:
-            try:
-                found, status = os.waitpid(session.pid, os.WNOHANG)
-            except ChildProcessError:
-                found, status = session.pid, 0
-            if found:
-                session.status = status
-            else:
-                time.sleep(0.01)
-
-
 def _take_down(session: Session) -> None:
     """Undo what `run_session` did, in reverse."""
     session.leaving = True
@@ -429,21 +416,9 @@ def _take_down(session: Session) -> None:
         if session.status is not None:
             tell_guardian(session, f"-pid {session.pid}")
         os.close(pipe)
-        _await(pid, GUARDIAN_BOUND)
+        reap(pid, GUARDIAN_BOUND)
     session.folder.remove()
     session.socket.close()
-
-
-def _await(pid: int, bound: float) -> None:
-    """Reap a process of ours, which ends by itself; not waited for longer than `bound` seconds."""
-    deadline = time.monotonic() + bound
-    pause = 0.001
-    try:
-        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
-            time.sleep(pause)
-            pause = min(pause * 2, 0.02)
-    except ChildProcessError:
-        pass
 
 
 def serve_forever(port: int, ours: dict[str, str], environ: dict[str, str]) -> int:

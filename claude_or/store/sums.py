@@ -73,7 +73,9 @@ def total(
     return _sum(row)
 
 
-def cost_besides(connection: sqlite3.Connection, session: str, *, since: int = 0, project: str | None = None) -> Decimal:
+def cost_besides(
+    connection: sqlite3.Connection, session: str, *, since: int = 0, project: str | None = None
+) -> Decimal:
     """What the other sessions paid; asked before each call under a cap that sessions share, so it adds nothing else."""
     where, values = _where(since, None, project, None, session)
     query = f"SELECT coalesce(sum(cost), 0) FROM calls {where}"  # noqa: S608 - texts of ours
