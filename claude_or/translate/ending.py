@@ -20,7 +20,12 @@ NAMELESS_CALL: Final = _broken("the model called a tool without naming it")
 MALFORMED_CALL: Final = _broken("the model sent tool arguments that are no JSON object")
 
 _LENGTH: Final = frozenset({"length", "max_tokens"})
-_REFUSED: Final = frozenset({"content_filter", "refusal"})
+_FULL: Final = frozenset({"model_length", "model_context_window_exceeded"})
+"""The window is full: Mistral's and Zhipu's words."""
+_REFUSED: Final = frozenset({"content_filter", "refusal", "sensitive", "safety", "recitation", "prohibited_content"})
+BROKEN_OFF: Final = frozenset({"error", "insufficient_system_resource", "network_error", "abort"})
+"""What hosts say when they stopped for a reason of their own: OpenRouter, DeepSeek, Zhipu, vLLM and SGLang, in this order."""
+
 _CHARACTERS_PER_TOKEN: Final = 4
 
 
@@ -45,7 +50,7 @@ class Ending:
     def tell(self, finish_reason: str, native: str) -> None:
         """The host named a reason; when it names several, the last one counts."""
         self.told = True
-        self._reason = finish_reason
+        self._reason = finish_reason.lower()
         self._native = native or self._native
 
     def stop_at(self, sequence: str) -> None:
@@ -56,7 +61,7 @@ class Ending:
     @property
     def cuts_calls(self) -> bool:
         """Whether the reason explains a call that is not whole: the limit, or a filter, fell inside it."""
-        return self._reason in _LENGTH or self._reason in _REFUSED
+        return self._reason in _LENGTH or self._reason in _FULL or self._reason in _REFUSED
 
     @property
     def needs_content(self) -> bool:
@@ -76,6 +81,8 @@ class Ending:
     def _stop_reason(self, tools: int) -> StopReason:
         if self.refusal or self._reason in _REFUSED:
             return "refusal"
+        if self._reason in _FULL:
+            return "model_context_window_exceeded"
         if self._reason in _LENGTH:
             return "model_context_window_exceeded" if self._window_is_full() else "max_tokens"
         if tools:

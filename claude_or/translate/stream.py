@@ -37,9 +37,12 @@ stop, anything unknown,     `tool_use` if a call was written, else `end_turn` (`
 none but `[DONE]`           matched, and only one was asked for)
 tool_calls, function_call   the same: `tool_use` means that there is a call to run
 length                      `max_tokens`, or `model_context_window_exceeded` when the figures reach the window
+model_length                `model_context_window_exceeded`
 content_filter, refusal     `refusal`
 error                       a failure
 ==========================  ================================================================================================
+
+`ending.py` knows the other spellings of these, which hosts of one's own use.
 
 Failures: an error in a chunk, a cut, an answer with nothing in it, a call without a name, arguments that are no JSON object
 (unless the length limit cut them, as in the API itself). `failure` is set; when something was sent the events end in
@@ -59,7 +62,7 @@ import msgspec
 
 from claude_or.translate.blocks import BlockWriter, start_of
 from claude_or.translate.calls import Call, CallBook
-from claude_or.translate.ending import EMPTY, MALFORMED_CALL, NAMELESS_CALL, Ending
+from claude_or.translate.ending import BROKEN_OFF, EMPTY, MALFORMED_CALL, NAMELESS_CALL, Ending
 from claude_or.translate.host_fetch import HostFetch
 from claude_or.translate.host_search import HostSearch
 from claude_or.translate.line import Line
@@ -89,8 +92,10 @@ _NO_USAGE: Final = ChunkUsage()
 
 
 def _error_named(choice: Choice) -> dict[str, Any]:
-    """The error of a host that names none and only finishes with `error`."""
-    return {"code": 502, "message": f"the model stopped with {choice.native_finish_reason or 'an error'}"}
+    """The error of a host that names none and only finishes with one."""
+    reason = choice.finish_reason or ""
+    named = choice.native_finish_reason or ("an error" if reason.lower() == "error" else reason)
+    return {"code": 502, "message": f"the model stopped with {named}"}
 
 
 class StreamTranslator:
@@ -172,7 +177,7 @@ class StreamTranslator:
             if choice.index:
                 self._lose("a second choice")
                 continue
-            if choice.error or choice.finish_reason == "error":
+            if choice.error or (choice.finish_reason and choice.finish_reason.lower() in BROKEN_OFF):
                 return self.fail(self._failure_in_stream(choice.error or _error_named(choice)))
             delta = choice.delta
             if delta is not None:

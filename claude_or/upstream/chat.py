@@ -40,6 +40,9 @@ from claude_or.wire.events import Event, MessageDelta, MessageStart, MessageStop
 SESSION_KEY_MOST: Final = 256
 """Characters that OpenRouter takes for a session id."""
 
+LAST_WORDS_S: Final = 15.0
+"""Longest silence after a finish reason, in seconds: figures come at once, and hosts exist that then neither say `[DONE]` nor close."""
+
 _log = get_log("chat")
 
 
@@ -67,6 +70,7 @@ class ChatReplier:
     weigh: Weigh = as_estimated
     wall: Callable[[], float] = time.time
     """Seconds since 1970, to resolve dates in `Retry-After`."""
+    last_words: float = LAST_WORDS_S
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """One call under the contract of `routing/ask.py`."""
@@ -148,8 +152,7 @@ class ChatReplier:
         self, response: aiohttp.ClientResponse, reader: ChunkReader, translator: StreamTranslator
     ) -> list[Event]:
         """The events of one read; a read that fails or ends is one, too."""
-        # Until the model speaks, the longer limit holds: comments show that the host is alive, and a head is no answer.
-        limit = self.limits.idle if reader.seen else max(self.limits.first_byte, self.limits.idle)
+        limit = self._patience(reader, translator)
         silence = asyncio.timeout(limit)
         try:
             async with silence:
@@ -168,6 +171,13 @@ class ChatReplier:
         if not data:
             events += translator.close()
         return events
+
+    def _patience(self, reader: ChunkReader, translator: StreamTranslator) -> float:
+        """How long the next read may take, in seconds."""
+        if translator.finished:
+            return min(self.last_words, self.limits.idle)
+        # Until the model speaks, the longer limit holds: comments show that the host is alive, and a head is no answer.
+        return self.limits.idle if reader.seen else max(self.limits.first_byte, self.limits.idle)
 
     def _failure_in_stream(self, error: Any) -> Failure:
         host = self.host

@@ -7,10 +7,11 @@ brace, pages with an angle bracket.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from claude_or.wire.openai import UNREADABLE, ChatChunk, decode_chunk, decode_completion
-from claude_or.wire.sse import COMMENT, FrameTooLarge, SseDecoder
+from claude_or.wire.sse import COMMENT, Frame, FrameTooLarge, SseDecoder
 
 EVENT_BYTES: Final = 64 * 1024 * 1024
 """Longest single event or object. A model's longest answer is far below; it only bounds what a broken host can make us keep."""
@@ -50,13 +51,13 @@ class ChunkReader:
             frames = self._decoder.feed(data)
         except FrameTooLarge:
             return self._told([_UNREADABLE])
-        return self._told([decode_chunk(frame.data) for frame in frames if frame.event != COMMENT])
+        return self._told(_chunks(frames))
 
     def close(self) -> list[ChatChunk]:
         """The chunks of what came last; a whole object is read here."""
         if self._decoder is not None:
             frames = self._decoder.close()
-            return self._told([decode_chunk(frame.data) for frame in frames if frame.event != COMMENT])
+            return self._told(_chunks(frames))
         whole = bytes(self._whole).lstrip(_BLANK)
         self._whole.clear()
         return self._told(decode_completion(whole)) if whole else []
@@ -72,3 +73,8 @@ class ChunkReader:
             self.seen = True
             self.ended = self.ended or any(chunk.done for chunk in chunks)
         return chunks
+
+
+def _chunks(frames: Sequence[Frame]) -> list[ChatChunk]:
+    """What the frames say. Some hosts keep a stream alive by events without data instead of comments."""
+    return [decode_chunk(frame.data) for frame in frames if frame.event != COMMENT and frame.data.strip()]

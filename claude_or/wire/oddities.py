@@ -92,13 +92,13 @@ def _choice(choice: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _delta(delta: dict[str, Any]) -> dict[str, Any]:
-    content, images = _parts(delta.get("content"))
-    reasoning, _ = _parts(delta.get("reasoning"))
-    reasoning_content, _ = _parts(delta.get("reasoning_content"))
-    refusal, _ = _parts(delta.get("refusal"))
+    content, images, thought = _parts(delta.get("content"))
+    reasoning, _, _ = _parts(delta.get("reasoning"))
+    reasoning_content, _, _ = _parts(delta.get("reasoning_content"))
+    refusal, _, _ = _parts(delta.get("refusal"))
     plain: dict[str, Any] = {
         "content": content,
-        "reasoning": reasoning,
+        "reasoning": reasoning or thought,
         "reasoning_content": reasoning_content,
         "refusal": refusal,
         "reasoning_details": _objects(delta.get("reasoning_details")),
@@ -115,23 +115,31 @@ def _delta(delta: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _parts(content: Any) -> tuple[str | None, list[dict[str, Any]]]:
-    """Text and pictures of a content that may be a string, a part, or a list of either."""
+def _parts(content: Any) -> tuple[str | None, list[dict[str, Any]], str | None]:
+    """Text, pictures and reasoning of a content that may be a string, a part, or a list of either."""
     if isinstance(content, str):
-        return content, []
+        return content, [], None
     parts: list[Any] = content if isinstance(content, list) else [content]
     texts: list[str] = []
     images: list[dict[str, Any]] = []
+    thoughts: list[str] = []
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, dict):
+            if (kind := part.get("type")) in _REASONING_PARTS:
+                # Mistral's reasoning models tell their thoughts as a part of the content, which holds parts again.
+                thoughts.append(_parts(part.get(kind, part.get("text")))[0] or "")
+                continue
             text = part.get("text", part.get("content", part.get("refusal")))
             if isinstance(text, str):
                 texts.append(text)
             elif "image_url" in part:
                 images.append(part)
-    return "".join(texts) if texts else None, images
+    return "".join(texts) if texts else None, images, "".join(thoughts) or None
+
+
+_REASONING_PARTS = ("thinking", "reasoning")
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
@@ -146,12 +154,13 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 def _function(function: dict[str, Any]) -> dict[str, Any]:
     arguments = function.get("arguments")
-    if isinstance(arguments, dict | list):
+    if arguments is not None and not isinstance(arguments, str):
+        # An object is what is meant; anything else must not pass for a call without arguments.
         arguments = _COMPACT.encode(arguments).decode()
     name = function.get("name")
     return {
         "name": name if isinstance(name, str) else None,
-        "arguments": arguments if isinstance(arguments, str) else None,
+        "arguments": arguments,
     }
 
 

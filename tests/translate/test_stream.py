@@ -152,7 +152,11 @@ CALL = call(0, "c", "N", WHOLE)
         pytest.param([CALL, finish("something_new")], "tool_use", id="unknown with a call"),
         pytest.param([text("a"), finish("length")], "max_tokens", id="length"),
         pytest.param([CALL, finish("length")], "max_tokens", id="length with a call"),
+        pytest.param([text("a"), finish("MAX_TOKENS")], "max_tokens", id="MAX_TOKENS"),
+        pytest.param([text("a"), finish("model_length")], "model_context_window_exceeded", id="model_length"),
         pytest.param([text("a"), finish("content_filter")], "refusal", id="content_filter"),
+        pytest.param([text("a"), finish("sensitive")], "refusal", id="sensitive"),
+        pytest.param([text("a"), finish("SAFETY")], "refusal", id="SAFETY"),
         pytest.param([text("a"), finish("stop"), finish("stop")], "end_turn", id="told twice"),
         pytest.param([text("a"), finish("stop"), finish("length")], "max_tokens", id="the last one counts"),
         pytest.param([text("a"), finish("stop"), text("b")], "end_turn", id="text after the reason"),
@@ -331,6 +335,15 @@ def test_an_error_inside_the_stream_ends_it(error: dict[str, Any]) -> None:
     p.says(BlockStop(0), StreamError(failure_of({"message": "x"}))).fails_with("x")
     p.gets(text("b"), DONE).closes().says_nothing()
     play().gets(raw_chunk(error)).says_nothing().fails_with("x")
+
+
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "network_error", "abort", "ERROR"])
+def test_a_reason_by_which_a_host_says_that_it_broke_off_is_never_an_end(reason: str) -> None:
+    p = play().gets(text("a"), finish(reason))
+    assert p.translator.failure is not None
+    assert isinstance(p.all[-1], StreamError)
+    assert reason in p.translator.failure.message or reason == "ERROR"
+    assert play().gets(finish(reason)).closes().all == []
 
 
 def test_a_finish_reason_error_without_an_error_object() -> None:

@@ -365,6 +365,15 @@ async def test_before_the_first_word_the_longer_limit_holds_and_afterwards_the_s
     assert "silent for 0.2 s" in last["error"]["message"]
 
 
+async def test_after_the_end_was_told_nobody_waits_for_a_host_that_does_not_close() -> None:
+    stream = await whole_stream()
+    told = stream.index(b"\n\n", stream.index(b'"finish_reason":"')) + 2
+    async with leaf([[raw(stream[:told]), pause(3600)]], limits=Limits(idle=3600)) as (replier, _):
+        async with asyncio.timeout(60):
+            frames = frames_of(await bursts_of(replace(replier, last_words=0.2), ask_for(tools=TOOLS)))
+    assert frames[-1].event == "message_stop"
+
+
 async def test_comments_keep_an_answer_alive() -> None:
     limits = Limits(first_byte=0.3, idle=0.3)
     async with leaf(

@@ -64,7 +64,16 @@ def test_signs_of_life_are_no_answer() -> None:
     assert not reader.ended
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b": bye\n\n"])
+def test_events_without_data_are_signs_of_life_too() -> None:
+    reader = ChunkReader()
+    assert reader.feed(b"data:\n\ndata: \n\nevent: ping\ndata:\n\n") == []
+    assert not reader.seen
+    found = reader.feed(b"data: " + CHUNK + b"\n\ndata:\n\ndata: [DONE]\n\n") + reader.close()
+    assert text_of(found) == "grüße\u2028"
+    assert [chunk.error for chunk in found] == [None, None]
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", b": bye\n\n", b"data:\n\n"])
 def test_nothing_is_no_chunk(body: bytes) -> None:
     assert read(body)[0] == []
 

@@ -45,6 +45,26 @@ def delta_of(delta: Any, **choice: Any) -> Delta:
         pytest.param({"content": [{"type": "refusal", "refusal": "no"}]}, Delta(content="no"), id="refusal part"),
         pytest.param({"content": [7, {"type": "new"}]}, Delta(), id="content of unknown parts"),
         pytest.param(
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+                    {"type": "text", "text": "c"},
+                ]
+            },
+            Delta(content="c", reasoning="ab"),
+            id="reasoning as a part of the content",
+        ),
+        pytest.param(
+            {"content": {"type": "reasoning", "text": "a"}},
+            Delta(reasoning="a"),
+            id="reasoning in place of the content",
+        ),
+        pytest.param(
+            {"content": [{"type": "thinking", "thinking": "a"}], "reasoning": "a"},
+            Delta(reasoning="a"),
+            id="reasoning told twice",
+        ),
+        pytest.param(
             {"content": [{"type": "image_url", "image_url": {"url": "u"}}], "images": [{"image_url": {"url": "v"}}]},
             Delta(images=[{"type": "image_url", "image_url": {"url": "u"}}, {"image_url": {"url": "v"}}]),
             id="pictures",
@@ -79,7 +99,7 @@ def delta_of(delta: Any, **choice: Any) -> Delta:
         ),
         pytest.param(
             {"tool_calls": [{"index": True, "id": False, "function": {"arguments": 5}}]},
-            Delta(tool_calls=[ToolPiece(function=FunctionPiece())]),
+            Delta(tool_calls=[ToolPiece(function=FunctionPiece(arguments="5"))]),
             id="booleans and numbers in the wrong places",
         ),
         pytest.param(
