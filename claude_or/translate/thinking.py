@@ -20,6 +20,7 @@ from claude_or.wire.anthropic import EFFORT_LEVELS, BadRequest, MessagesRequest
 _LEVELS: Final = ("none", "minimal", *EFFORT_LEVELS)
 """All efforts of hosts, lowest first."""
 _OFF: Final = frozenset({"disabled", "between_tools"})
+"""`between_tools` is off, too: the API only shows what the model says between its calls as thinking then."""
 _LEAST_BUDGET: Final = 1024
 _MOST_BUDGET: Final = 128_000
 _EFFORT_OF_BUDGET: Final = ((4096, "low"), (16_384, "medium"))
@@ -55,7 +56,7 @@ def reasoning_wanted(
     """
     thinking = request.thinking or {"type": "disabled"}
     kind = thinking["type"]
-    budget = _budget(thinking, request.max_tokens) if kind == "enabled" else None
+    budget = _budget(thinking) if kind == "enabled" else None
     if kind not in {"enabled", "adaptive", *_OFF}:
         raise BadRequest("Input should be 'enabled', 'adaptive', 'disabled' or 'between_tools'", "thinking.type")
     effort = effort_asked(request)
@@ -68,7 +69,8 @@ def reasoning_wanted(
     if kind in _OFF:
         return _off(effort, profile, losses)
     if budget is not None:
-        room = min(budget, max_tokens - 1, _MOST_BUDGET)
+        # Where less is asked for than the client wanted, half of it is left for the answer.
+        room = min(budget if budget < max_tokens else max_tokens // 2, _MOST_BUDGET)
         if profile.budget and room >= _LEAST_BUDGET:
             if effort is not None:
                 losses.add("effort", "output_config.effort", "the thinking budget is sent in its place")
@@ -80,7 +82,7 @@ def reasoning_wanted(
     return {"effort": _supported(effort, profile, losses)}
 
 
-def _budget(thinking: dict[str, Any], max_tokens: int) -> int:
+def _budget(thinking: dict[str, Any]) -> int:
     budget = thinking.get("budget_tokens")
     place = "thinking.budget_tokens"
     if budget is None:
@@ -89,8 +91,6 @@ def _budget(thinking: dict[str, Any], max_tokens: int) -> int:
         raise BadRequest("Input should be a valid integer", place)
     if budget < _LEAST_BUDGET:
         raise BadRequest(f"Input should be greater than or equal to {_LEAST_BUDGET}", place)
-    if budget >= max_tokens > 0:
-        raise BadRequest("`max_tokens` must be greater than `thinking.budget_tokens`", "max_tokens")
     return budget
 
 

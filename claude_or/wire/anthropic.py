@@ -138,8 +138,16 @@ def decode_request(raw: bytes, *, counting: bool = False) -> MessagesRequest:
         top_p=_number(sent, "top_p"),
         top_k=_whole(sent, "top_k"),
     )
+    _check_budget(request.thinking, max_tokens)
     request.extra = {name: value for name, value in sent.items() if name not in _FIELDS}
     return request
+
+
+def _check_budget(thinking: dict[str, Any] | None, max_tokens: int | None) -> None:
+    """Thinking must leave room for an answer. Checked of what the client sent, since limits are lowered on the way."""
+    budget = (thinking or {}).get("budget_tokens")
+    if max_tokens and isinstance(budget, int) and thinking and thinking["type"] == "enabled" and budget >= max_tokens:
+        raise BadRequest("`max_tokens` must be greater than `thinking.budget_tokens`", "max_tokens")
 
 
 def _object(raw: bytes) -> dict[str, Any]:

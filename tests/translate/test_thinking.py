@@ -10,6 +10,7 @@ import pytest
 from claude_or.translate.losses import Losses
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.translate.reasoning import pack
+from claude_or.translate.request import to_chat
 from claude_or.translate.thinking import reasoning_wanted
 from claude_or.wire.anthropic import BadRequest, decode_request
 from tests.translate.rows import shows
@@ -41,10 +42,23 @@ def test_a_budget_is_sent_as_tokens_or_as_effort_and_never_as_both() -> None:
 @shows("field thinking")
 def test_a_budget_stays_below_the_clamped_output_and_the_host_s_most() -> None:
     small = msgspec.structs.replace(BUDGET, max_output=8000)
-    assert asked(small, thinking={"type": "enabled", "budget_tokens": 31_999}) == {"max_tokens": 7999}
+    assert asked(small, thinking={"type": "enabled", "budget_tokens": 31_999}) == {"max_tokens": 4000}
     assert asked(msgspec.structs.replace(BUDGET, max_output=1000), thinking=ENABLED) == {"effort": "low"}
     big = {"type": "enabled", "budget_tokens": 200_000}
     assert asked(BUDGET, thinking=big, max_tokens=300_000) == {"max_tokens": 128_000}
+
+
+def test_a_budget_that_was_legal_stays_so_when_less_can_be_paid() -> None:
+    request = decode_request(
+        msgspec.json.encode(body(max_tokens=32_000, thinking={**ENABLED, "budget_tokens": 31_999}))
+    )
+    affordable = msgspec.structs.replace(request, max_tokens=3000)
+
+    def sent(profile: ModelProfile) -> Any:
+        return msgspec.json.decode(to_chat(affordable, profile, slug="m").body)
+
+    assert (sent(BUDGET)["max_tokens"], sent(BUDGET)["reasoning"]) == (3000, {"max_tokens": 1500})
+    assert (sent(PLAIN)["max_tokens"], sent(PLAIN)["reasoning"]) == (3000, {"effort": "high"})
 
 
 @shows("field thinking", "field output_config.effort")
