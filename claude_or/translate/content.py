@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from claude_or.translate.billing_line import without_billing_line
 from claude_or.translate.losses import Losses
 from claude_or.translate.media import document_parts, image_part, search_text, text_part
 from claude_or.translate.names import ToolNames
@@ -29,9 +30,6 @@ from claude_or.translate.reasoning import Carried
 from claude_or.translate.server_blocks import CALLS, RESULTS, server_text
 from claude_or.translate.thinking import Replay
 from claude_or.wire.anthropic import BadRequest, MessagesRequest
-
-BILLING_LINE: Final = "x-anthropic-billing-header:"
-"""How the system block begins that differs from build to build and would spoil every cache."""
 
 MOST_MARKS: Final = 4
 
@@ -124,10 +122,11 @@ class Conversation:
         for block, place in _placed(system, "system"):
             if block["type"] != "text":
                 raise BadRequest("Input should be 'text'", f"{place}.type")
-            text = _string(block, "text", place)
-            if text.startswith(BILLING_LINE):
+            said = _string(block, "text", place)
+            text = without_billing_line(said)
+            if text != said:
                 self._losses.add("billing_line", place, "it changes from build to build and would spoil the cache")
-            elif text:
+            if text:
                 parts.append(self._text(text, block.get("cache_control")))
         if appendix:
             parts.append(self._text(appendix))

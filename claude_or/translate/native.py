@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from claude_or.translate.content import BILLING_LINE
+from claude_or.translate.billing_line import without_billing_line
 from claude_or.translate.history import History
 from claude_or.translate.losses import Losses
 from claude_or.translate.profiles import ModelProfile
@@ -126,23 +126,24 @@ class _Edit:
         """Without the block that differs from build to build and would spoil every cache."""
         system = self._request.system
         if isinstance(system, str):
-            if system.startswith(BILLING_LINE):
-                del self.fields["system"]
-                self._billing("system")
+            if (text := without_billing_line(system)) != system:
+                self._billing("system", text)
             return
-        unwanted = {i for i, block in enumerate(system or ()) if str(block.get("text", "")).startswith(BILLING_LINE)}
-        if not unwanted:
+        texts = [str(block.get("text", "")) for block in system or ()]
+        cleaned = {i: left for i, text in enumerate(texts) if (left := without_billing_line(text)) != text}
+        if not cleaned:
             return
-        self._billing(f"system.{min(unwanted)}")
-        blocks = msgspec.json.decode(self.fields["system"], type=list[msgspec.Raw])
-        kept = [block for i, block in enumerate(blocks) if i not in unwanted]
-        if kept:
-            self._set("system", kept)
+        blocks: list[Any] = msgspec.json.decode(self.fields["system"], type=list[msgspec.Raw])
+        for i, text in cleaned.items():
+            blocks[i] = {**(system or [])[i], "text": text} if text else None
+        self._billing(f"system.{min(cleaned)}", [block for block in blocks if block is not None])
+
+    def _billing(self, place: str, left: Any) -> None:
+        self.losses.add("billing_line", place, "it changes from build to build and would spoil the cache")
+        if left:
+            self._set("system", left)
         else:
             del self.fields["system"]
-
-    def _billing(self, place: str) -> None:
-        self.losses.add("billing_line", place, "it changes from build to build and would spoil the cache")
 
     def tools(self) -> None:
         """The tools, each with a schema that has a type; for models without deferral, those that may be called now."""

@@ -54,6 +54,9 @@ def test_the_system_text_is_one_message_without_the_billing_line() -> None:
     first = chat(main_turn())["messages"][0]
     assert first == {"role": "system", "content": "knoll ridge\n\n\number heath"}
     assert "billing_line" in losses(main_turn())
+    together = {**main_turn(), "system": "x-anthropic-billing-header: cc_version=1;\n\nrules"}
+    assert chat(together)["messages"][0]["content"] == "rules"
+    assert "billing_line" in losses(together)
 
 
 @shows("field system", "block cache_control")

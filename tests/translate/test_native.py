@@ -100,6 +100,8 @@ BILLING = "x-anthropic-billing-header: cc_version=1"
         ([{"type": "text", "text": BILLING}], None),
         ([{"type": "text", "text": BILLING}, {"type": "text", "text": "b"}], [{"type": "text", "text": "b"}]),
         ([{"type": "text", "text": "b"}], [{"type": "text", "text": "b"}]),
+        (f"{BILLING}\n\nrules", "rules"),
+        ([{"type": "text", "text": f"{BILLING}\nrules", "x": 1}], [{"type": "text", "text": "rules", "x": 1}]),
         ("plain", "plain"),
     ],
 )
