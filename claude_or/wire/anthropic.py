@@ -235,6 +235,8 @@ def _tools(sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     for i, tool in enumerate(value):
         if not isinstance(tool, dict):
             raise BadRequest("Input should be a valid dictionary", f"tools.{i}")
+        if not isinstance(tool.get("type"), str | None):
+            raise BadRequest("Input should be a valid string", f"tools.{i}.type")
     return value
 
 

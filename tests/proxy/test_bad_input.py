@@ -44,6 +44,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("system", {"system": 4}),
     ("tools", {"tools": {}}),
     ("tools.0", {"tools": ["Read"]}),
+    ("tools.0.type", {"tools": [{"type": {}, "name": "web_search"}]}),
     ("tool_choice", {"tool_choice": "auto"}),
     ("thinking", {"thinking": "adaptive"}),
     ("thinking.type", {"thinking": {"type": "deeply"}}),
