@@ -206,11 +206,15 @@ class Play:
         return self
 
     @property
+    def folded(self) -> dict[str, Any]:
+        """The whole answer, folded."""
+        return fold(encode(event) for event in self.all)
+
+    @property
     def message(self) -> dict[str, Any]:
         """The whole answer, folded; the SDK must have read the same."""
-        frames = [encode(event) for event in self.all]
-        folded = fold(frames)
-        assert read_by_sdk(b"".join(frame.raw for frame in frames)) == _as_sdk_sees(folded)
+        folded = self.folded
+        assert read_by_sdk(b"".join(encode(event).raw for event in self.all)) == _as_sdk_sees(folded)
         return folded
 
     @property

@@ -194,7 +194,8 @@ def test_no_text_and_no_argument_is_lost_streamed_or_folded(random: Random) -> N
     chunks, words, thoughts, inputs = answer_of(random)
     p = events_of(chunks)
     assert p.translator.failure is None
-    content = p.message["content"]
+    # The SDK takes longer than all the rest, so of very many examples it reads every tenth.
+    content = (p.folded if chance_is_a_seed() and random.randint(0, 9) else p.message)["content"]
     assert "".join(block["text"] for block in content if block["type"] == "text") == words
     assert "".join(block["thinking"] for block in content if block["type"] == "thinking") == thoughts
     calls = {block["name"]: block["input"] for block in content if block["type"] == "tool_use"}
