@@ -166,10 +166,11 @@ def _gemini(schema: dict[str, Any], root: dict[str, Any], depth: int, refs: tupl
     _fit_required(out)
     _fit_bounds(out, schema)
     _fit_enum(out, schema)
+    _fit_type(out, [schema["const"]] if "const" in schema else schema.get("enum"))
     form = out.get("format")
     if not isinstance(form, str) or form not in _GEMINI_FORMATS:
         out.pop("format", None)
-    return out
+    return _branches_alone(out) if "anyOf" in out else out
 
 
 def _without_ref(
@@ -250,6 +251,30 @@ def _one_type(schema: dict[str, Any]) -> dict[str, Any]:
     else:
         out["type"] = "string"
     return out
+
+
+def _branches_alone(out: dict[str, Any]) -> dict[str, Any]:
+    """Beside `anyOf` nothing else may stand. Where there is a type, the branches only narrow it and are left out."""
+    if "type" in out:
+        return {key: value for key, value in out.items() if key != "anyOf"}
+    first, *rest = out["anyOf"]
+    kept = {key: out[key] for key in ("description", "nullable") if key in out}
+    return {"anyOf": [{**kept, **first}, *rest]}
+
+
+def _fit_type(out: dict[str, Any], values: Any) -> None:
+    """Each schema must name its type; `values` are those that it enumerates."""
+    if "type" in out or "anyOf" in out:
+        return
+    kinds = {type(value) for value in values} if isinstance(values, list) else set[type]()
+    if "properties" in out:
+        out["type"] = "object"
+    elif "items" in out:
+        out["type"] = "array"
+    elif kinds and kinds <= {int, float}:
+        out["type"] = "number" if float in kinds else "integer"
+    else:
+        out["type"] = "boolean" if kinds == {bool} else "string"
 
 
 def _fit_required(out: dict[str, Any]) -> None:

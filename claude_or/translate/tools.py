@@ -228,6 +228,8 @@ def chat_tool_choice(
             raise BadRequest("Input should be 'auto', 'any', 'tool' or 'none'", "tool_choice.type")
     if not known:
         # Hosts refuse a choice without tools.
+        if wanted == "required":
+            losses.add("tool_choice", "tool_choice", "no tool can be called yet")
         return None
     if not profile.takes("tool_choice"):
         if wanted != "auto":

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from claude_or.translate.schema import clean_schema, is_strict
 from tests.translate.rows import shows
 
+ANY = {"type": "string"}
+"""What is left of a schema that says nothing."""
+
 
 def one(schema: dict[str, Any], style: Any = "gemini") -> dict[str, Any]:
     """A property's schema after cleaning."""
@@ -70,7 +73,12 @@ def test_combinators_at_the_root_are_merged_into_one_object() -> None:
         ({"type": ["null"]}, {"type": "string", "nullable": True}),
         ({"const": "a"}, {"type": "string", "enum": ["a"]}),
         ({"const": 3, "type": "integer"}, {"type": "integer", "description": "One of: 3."}),
-        ({"enum": [1, 2], "description": "N."}, {"description": "N. One of: 1, 2."}),
+        ({"enum": [1, 2], "description": "N."}, {"type": "integer", "description": "N. One of: 1, 2."}),
+        ({"enum": [1, 2.5]}, {"type": "number", "description": "One of: 1, 2.5."}),
+        ({"enum": [True, False]}, {"type": "boolean", "description": "One of: True, False."}),
+        ({"enum": [1, "a"]}, {"type": "string", "description": "One of: 1, a."}),
+        ({"description": "anything"}, {"type": "string", "description": "anything"}),
+        ({"items": {"type": "integer"}}, {"type": "array", "items": {"type": "integer"}}),
         ({"enum": ["a", None]}, {"enum": ["a"], "type": "string", "nullable": True}),
         ({"enum": [], "type": "string"}, {"type": "string"}),
         ({"enum": "broken", "type": "string"}, {"type": "string"}),
@@ -92,7 +100,15 @@ def test_combinators_at_the_root_are_merged_into_one_object() -> None:
         ({"anyOf": [{"type": "null"}]}, {"type": "string", "nullable": True}),
         (
             {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]},
-            {"nullable": True, "anyOf": [{"type": "string"}, {"type": "number"}]},
+            {"anyOf": [{"type": "string", "nullable": True}, {"type": "number"}]},
+        ),
+        (
+            {"description": "Which.", "default": 3, "anyOf": [{"type": "string"}, {"type": "number"}]},
+            {"anyOf": [{"type": "string", "description": "Which."}, {"type": "number"}]},
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}, {}]},
+            {"type": "object", "properties": {"a": {"type": "string"}}},
         ),
         (
             {
@@ -107,14 +123,14 @@ def test_combinators_at_the_root_are_merged_into_one_object() -> None:
         ({"type": "object", "properties": True}, {"type": "object"}),
         (
             {"allOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}, "required": ["b"]}]},
-            {"properties": {"b": {}, "a": {}}, "required": ["a", "b"]},
+            {"type": "object", "properties": {"b": ANY, "a": ANY}, "required": ["a", "b"]},
         ),
     ],
     ids=lambda value: str(value)[:50],
 )
 def test_google_s_dialect(sent: dict[str, Any], expected: dict[str, Any] | None) -> None:
     if expected is None:
-        expected = {"type": "object", "properties": {"a": {}}, "required": ["a"]}
+        expected = {"type": "object", "properties": {"a": ANY}, "required": ["a"]}
     assert one(sent) == expected
 
 

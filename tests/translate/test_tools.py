@@ -293,6 +293,9 @@ def test_a_model_without_choice_decides_itself() -> None:
 def test_a_choice_without_tools_is_not_sent() -> None:
     sent = chat(body(tool_choice={"type": "auto", "disable_parallel_tool_use": True}))
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(sent)
+    waiting = body(tools=[tool("Read", defer_loading=True)], tool_choice={"type": "any"})
+    assert not {"tools", "tool_choice"} & set(chat(waiting))
+    assert "tool_choice" in losses(waiting)
 
 
 @shows("field tool_choice")
