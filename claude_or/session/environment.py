@@ -32,6 +32,9 @@ CAP = 200_000
 Print mode has no `/model` that could fall into the million-token trap, and `--model` is translated, so there it can go.
 """
 
+MILLION = 1_000_000
+"""From this window on the client's own switch to a million tokens is no trap."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 MARK = "CLAUDE_OR_SESSION"
@@ -72,11 +75,11 @@ def pinned(facts: Facts) -> dict[str, str]:
     variables["CLAUDE_CODE_SUBAGENT_MODEL"] = models["subagent"]
     variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = str(facts["window"])
     variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(facts["output"])
-    if facts["window"] < 1_000_000:
-        if not (facts["printing"] and facts["window"] > CAP and not facts["known_to_client"]):
-            variables["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
-        # The window variable is ignored for ids that the client knows, and by some versions when it compacts; this one is not.
-        variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(facts["window"])
+    # The window variable is ignored for ids that the client knows, and by some versions when it compacts; this one is not.
+    variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(facts["window"])
+    unenforceable = facts["printing"] and facts["window"] > CAP and not facts["known_to_client"]
+    if facts["window"] < MILLION and not unenforceable:
+        variables["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
     variables["CLAUDE_CODE_ATTRIBUTION_HEADER"] = "0"
     variables["ENABLE_TOOL_SEARCH"] = "true" if facts["tool_search"] else "false"
     if not facts["nonessential_traffic"]:

@@ -6,12 +6,13 @@ turn reached `window - min(output limit, 20000) - 13000` tokens (measured with C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from claude_or.config.names import bare
 from claude_or.config.schema import Settings
 from claude_or.routing.names import fallbacks_of, resolve, roles, written
+from claude_or.session.environment import MILLION
 
 ASSUMED_WINDOW = 128_000
 """Tokens assumed for a model whose window nobody knows; said in log and summary."""
@@ -31,6 +32,8 @@ KNOWN_TO_CLIENT = "claude-"
 """An id that contains this is matched to a family whose window the client has built in …"""
 UNKNOWN_MARK = "~"
 """… unless it begins so."""
+LONG_MARK = "[1m]"
+"""Tells the client that a model which it knows as a shorter one has a million tokens; it takes the mark off before it asks."""
 
 TIERS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default"})
 """The client's words for models; `opusplan` means two of them and stays."""
@@ -63,12 +66,17 @@ def facts_of(
         # What no longer fits goes to the longer model, so its window is the one that ends a conversation.
         longest = resolve(settings.models.long_context, settings)
         window = max(window, limits_of(written(longest.slug, longest.host))[0] or 0)
+    long = _long([*shown.values(), *_aliases(settings)], window, limits_of)
     outputs = [output for slug in shared if (output := limits_of(slug)[1])]
     return {
-        "models": shown,
+        "models": {role: _marked(slug, long) for role, slug in shown.items()},
+        "long": long,
         "labels": {tier: _label(slug) for tier, slug in shown.items()},
         "descriptions": {tier: _described(slug, limits_of, prices_of) for tier, slug in shown.items()},
-        "picker": _picker(settings, shown, limits_of, prices_of, window),
+        "picker": [
+            {**row, "model": _marked(row["model"], long)}
+            for row in _picker(settings, shown, limits_of, prices_of, window)
+        ],
         "window": window,
         "output": told_output(window, min(outputs, default=USUAL_OUTPUT)),
         "bundled": "",
@@ -129,20 +137,38 @@ def told_output(window: int, output: int) -> int:
     return wanted if room >= SUMMARY_RESERVE else min(wanted, max(room, SMALLEST_OUTPUT))
 
 
-def model_argument(settings: Settings) -> Callable[[str], str]:
+def model_argument(settings: Settings, long: Collection[str] = ()) -> Callable[[str], str]:
     """How a `--model` value is translated: aliases of ours and the tiers become what is shown to the client, the rest stays.
 
     A tier must not stay: the client turns `opus` into the slug *with* its window suffix, and then assumes a million tokens.
+    `long` are the slugs of which that is true and which it would take for shorter ones.
     """
 
     def translate(value: str) -> str:
         name = bare(value)
         if name not in settings.aliases and name.lower() not in TIERS:
-            return value
+            return _marked(value, long)
         found = resolve(name, settings)
-        return written(found.slug, found.host)
+        return _marked(written(found.slug, found.host), long)
 
     return translate
+
+
+def _long(slugs: Iterable[str], window: int, limits_of: LimitsOf) -> list[str]:
+    """Which of these the client knows, perhaps as shorter ones than the million tokens that they have. Only where the session has as many."""
+    if window < MILLION:
+        return []
+    known = (slug for slug in dict.fromkeys(slugs) if KNOWN_TO_CLIENT in slug and not slug.startswith(UNKNOWN_MARK))
+    return [slug for slug in known if (limits_of(slug)[0] or 0) >= MILLION]
+
+
+def _marked(slug: str, long: Collection[str]) -> str:
+    return slug + LONG_MARK if slug in long else slug
+
+
+def _aliases(settings: Settings) -> list[str]:
+    found = (resolve(alias, settings) for alias in settings.aliases)
+    return [written(model.slug, model.host) for model in found]
 
 
 def _substitutes(settings: Settings) -> list[str]:

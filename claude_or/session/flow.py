@@ -338,7 +338,7 @@ def _their_arguments(session: Session, settings: str, configs: list[str]) -> lis
     from claude_or.config.schema import from_plain
     from claude_or.session.facts import model_argument
 
-    translate = model_argument(from_plain(session.plan.settings))
+    translate = model_argument(from_plain(session.plan.settings), session.plan.facts["long"])
     return rewrite(theirs, settings=settings, model=translate, mcp_configs=configs)
 
 

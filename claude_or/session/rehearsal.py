@@ -35,7 +35,8 @@ def rehearse(arguments: Arguments, environ: dict[str, str]) -> int:
     settings = from_plain(plan.settings)
     servers = _servers(plan)
     configs = [SHOWN_CONFIG] if any(not line.startswith("#") for line in servers) else []
-    theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model_argument(settings), mcp_configs=configs)
+    model = model_argument(settings, plan.facts["long"])
+    theirs = rewrite(arguments.theirs, settings=SHOWN_SETTINGS, model=model, mcp_configs=configs)
     lines = [
         "# claude",
         find_claude(environ) or "(not found)",

@@ -67,6 +67,29 @@ async def test_the_client_compacts_late_but_before_the_limit_and_goes_on(
     assert "They looked at the folder." in str(after.messages)
 
 
+KNOWN = "anthropic/claude-sonnet-4.6"
+"""A model that every version of the client knows, as one with 200,000 tokens."""
+
+
+@pytest.mark.parametrize(("window", "below", "above"), [(128_000, 93_000, 100_000), (1_000_000, 960_000, 970_000)])
+async def test_a_model_that_the_client_knows_compacts_by_its_real_window_all_the_same(
+    lab: Lab, window: int, below: int, above: int
+) -> None:
+    lab.extra["BIG_MODEL"] = KNOWN
+    lab.host.models = [
+        listed(SMALL, context=262_144, max_output=65_536),
+        listed(KNOWN, context=window, max_output=128_000),
+    ]
+    growing = Growing(below // 2, below, above, 20_000)
+    lab.host.script(growing)
+
+    done = await lab.ask("look around")
+
+    assert (done.code, done.result["result"]) == (0, "Done."), done.stdout[-2000:]
+    assert growing.told == [below // 2, below, above, "summary", 20_000]
+    assert {ask.model for ask in lab.host.asks} == {KNOWN}
+
+
 class Full:
     """Three turns, then refuses what is longer than a summary of it, in one of two ways."""
 

@@ -75,7 +75,7 @@ def test_the_window_is_told_in_both_ways_since_each_version_hears_another() -> N
     for model in ("anthropic/claude-haiku-4.5", "~anthropic/claude-haiku-latest"):
         told = pinned(facts(Models(big=model, small="a/small")))
         assert told["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] == told["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "128000"
-    assert "CLAUDE_CODE_AUTO_COMPACT_WINDOW" not in variables(Models(big="a/huge"))
+    assert variables(Models(big="a/huge"))["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] == "1048576"
 
 
 def test_switches_of_the_configuration_reach_the_client() -> None:

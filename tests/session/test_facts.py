@@ -79,6 +79,37 @@ def test_the_picker_tells_windows_and_prices_and_marks_what_a_long_conversation_
     ]
 
 
+CLAUDE = "anthropic/claude-sonnet-4.6"
+
+
+@pytest.mark.parametrize(
+    ("big", "window", "told"),
+    [
+        (CLAUDE, 1_000_000, f"{CLAUDE}[1m]"),
+        (CLAUDE, 200_000, CLAUDE),
+        (CLAUDE, None, CLAUDE),
+        ("~anthropic/claude-sonnet-latest", 1_000_000, "~anthropic/claude-sonnet-latest"),
+        ("x/big", 1_000_000, "x/big"),
+    ],
+)
+def test_a_model_that_the_client_takes_for_a_shorter_one_is_marked(big: str, window: int | None, told: str) -> None:
+    settings = Settings(models=Models(big=big, small="x/small"), aliases={"again": big})
+    facts = facts_of(settings, lambda slug: (window if slug == big else 200_000, None))
+
+    assert {facts["models"][role] for role in ("main", "opus", "sonnet", "fable", "subagent")} == {told}
+    assert facts["models"]["haiku"] == "x/small"
+    assert [row["model"] for row in facts["picker"]] == [told, "x/small"]
+    for value in ("opus", "again", big):
+        assert model_argument(settings, facts["long"])(value) == told
+
+
+def test_no_model_is_marked_in_a_session_with_a_shorter_window() -> None:
+    settings = Settings(models=Models(big=CLAUDE, small="x/small", subagent="x/sub"))
+    facts = facts_of(settings, lambda slug: (400_000 if slug == "x/sub" else 1_000_000, None))
+
+    assert (facts["window"], facts["models"]["main"]) == (400_000, CLAUDE)
+
+
 def test_facts_are_fit_for_the_launch_cache() -> None:
     facts = facts_of(Settings(), lambda _: (None, None))
 
