@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 
 from claude_or.cli.result import Finding
 from claude_or.config.folders import cache_folder, config_folder, data_folder, home_folder, short, state_folder
+from claude_or.config.names import bare
 from claude_or.mcp.guardian import MARK
 from claude_or.session.conflicts import settings_files
 from claude_or.session.picked import MODEL
@@ -135,7 +136,7 @@ def left_over(environ: Mapping[str, str], cwd: str, names: Collection[str]) -> L
         return Left(dead)
     path = next(path for scope, path in settings_files(environ, cwd) if scope == "user")
     model = _model_in(path)
-    ours = model in names
+    ours = bare(model) in names
     return Left(
         dead, tuple(_strays(home_folder(environ))), path if ours else "", model if ours else "", _halves(environ)
     )

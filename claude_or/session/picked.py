@@ -13,6 +13,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from claude_or.config.names import bare
 from claude_or.session.conflicts import settings_files
 from claude_or.upstream.windows import replace_file
 
@@ -29,12 +30,14 @@ class PickedModel:
         self._before = self._read()
 
     def put_back(self, ours: Collection[str]) -> str:
-        """Restore the user's default if it is one of `ours` now, names that only a session of ours understands.
+        """Restore the user's default if it is one of `ours` now, names that only a session of ours understands, with the client's
+        mark for long windows or without.
 
         Returns what to tell the user: empty when there was nothing to do or it worked.
         """
         now = self._read()
-        if now is None or now.get(MODEL) not in ours:
+        picked = now.get(MODEL) if now else None
+        if now is None or not isinstance(picked, str) or not {picked, bare(picked)} & set(ours):
             return ""
         before = (self._before or {}).get(MODEL)
         if now[MODEL] == before:

@@ -364,7 +364,7 @@ async def test_what_a_crashed_session_left_is_named_and_taken_away(sound: World)
     (dead / "owner").write_text("999999 1\n")
     settings = sound.home / ".claude" / "settings.json"
     settings.parent.mkdir()
-    settings.write_text(json.dumps({"model": "z-ai/glm-5.3", "theme": "dark"}))
+    settings.write_text(json.dumps({"model": "z-ai/glm-5.3[1m]", "theme": "dark"}))
     stray = await asyncio.create_subprocess_exec(
         "sleep", "300", env={"HOME": str(sound.home), "CLAUDE_OR_SERVER": "7", "PATH": os.environ["PATH"]}
     )
