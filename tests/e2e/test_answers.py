@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from tests.fakes.listing import GLM
+from tests.fakes.listing import GLM, SONNET
 from tests.fakes.openrouter import script
-from tests.fakes.replies import Reply, Tokens, reasoning, text
+from tests.fakes.replies import Reply, Tokens, reasoning, text, tool_call
 from tests.support.lab import Lab
 
 
@@ -54,3 +55,20 @@ async def test_a_resumed_session_knows_what_was_said(lab: Lab) -> None:
         ]
     ]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize("slug", [GLM, SONNET], ids=["chat", "native"])
+async def test_betas_and_fields_that_nobody_knows_yet_do_not_break_a_session(lab: Lab, slug: str) -> None:
+    new = {"never_heard_of": {"mode": "later"}, "context_hints": [{"kind": "unheard", "keep": 3}]}
+    lab.extra |= {
+        "BIG_MODEL": slug,
+        "ANTHROPIC_BETAS": "never-heard-of-2029-01-01",
+        "CLAUDE_CODE_EXTRA_BODY": msgspec.json.encode(new).decode(),
+    }
+    lab.host.script(script(tool_call("Bash", {"command": "echo still here", "description": "x"}), text("Yes.")))
+
+    done = await lab.ask("are you there?")
+
+    assert (done.code, done.result["result"]) == (0, "Yes."), done.stdout[-2000:]
+    assert "still here" in str(done.tool_results[0]["content"])
+    assert len(lab.host.asks) == 2
