@@ -222,8 +222,10 @@ def _failure(
     code = status if status is not None and status >= 400 else next(iter(told.codes), None)
     text = "\n".join(map(_ends, told.messages))
     row = _row(code, told.names)
-    if row in {_INVALID, _TOO_LARGE, _INTERNAL, _API}:
-        overflow = overflow_in(text, frozenset(told.names), told.innermost)
+    excluded = _excluded_by(told.availability)
+    if row in {_INVALID, _TOO_LARGE, _INTERNAL, _API} or _WINDOW_FILTER in excluded:
+        names = {*told.names, *(["context_length_exceeded"] if _WINDOW_FILTER in excluded else ())}
+        overflow = overflow_in(text, frozenset(names), told.innermost)
         if overflow is not None:
             return Failure(
                 kind="context_overflow",
@@ -258,6 +260,15 @@ def _possible_output(kind: FailureKind, text: str) -> int | None:
         afford = _AFFORD.search(text)
         return int(afford[1].replace(",", "")) if afford else None
     return output_limit_in(text) if kind == "invalid_request" else None
+
+
+_WINDOW_FILTER: Final = "context_length"
+"""OpenRouter leaves out the endpoints that a prompt does not fit; when that was why none is left, a shorter one will find some."""
+
+
+def _excluded_by(availability: Mapping[str, Any]) -> frozenset[str]:
+    said = availability.get("excluded_by")
+    return frozenset(name for name in (said if isinstance(said, list) else [said]) if isinstance(name, str))
 
 
 _END: Final = 4_000

@@ -256,6 +256,16 @@ def test_availability_tells_why_and_what_else() -> None:
     assert "Others: x/y." in busy.message
 
 
+@pytest.mark.parametrize("excluded", [["context_length"], ["max_price", "context_length"], "context_length"])
+def test_a_prompt_that_fits_no_endpoint_that_is_left_is_an_overflow(excluded: Any) -> None:
+    failure = said(
+        404,
+        "No endpoints found that can handle this request.",
+        availability={"code": "constraint_filtered", "retryable": False, "excluded_by": excluded},
+    )
+    assert (failure.kind, failure.status, failure.message) == ("context_overflow", 400, "prompt is too long")
+
+
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
