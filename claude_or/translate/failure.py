@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from claude_or.translate.host_error import Told, detail_of, mask, read_body, read_error
-from claude_or.translate.output_limit import output_limit_in
+from claude_or.translate.output_limit import output_limit_in, whole
 from claude_or.translate.overflow import overflow_in, overflow_message
 from claude_or.wire.anthropic import Failure, FailureCause, FailureKind
 
@@ -258,7 +258,7 @@ def _possible_output(kind: FailureKind, text: str) -> int | None:
     """The output tokens that the host would take, where it says so: what a balance affords, what the model gives."""
     if kind == "billing":
         afford = _AFFORD.search(text)
-        return int(afford[1].replace(",", "")) if afford else None
+        return whole(afford[1]) if afford else None
     return output_limit_in(text) if kind == "invalid_request" else None
 
 

@@ -35,5 +35,10 @@ def output_limit_in(text: str) -> int | None:
     for wording in _WORDINGS:
         if found := re.search(wording, text, re.IGNORECASE | re.DOTALL):
             said = found.groupdict()
-            return int(said["most"].replace(",", "")) if "most" in said else int(said["below"]) - 1
+            return whole(said["most"]) if "most" in said else whole(said["below"]) - 1
     return None
+
+
+def whole(digits: str) -> int:
+    """`8,192` as a number; as many digits as a count of tokens can have, since Python refuses to read thousands of them."""
+    return int(digits.replace(",", "")[:15] or 0)

@@ -572,6 +572,19 @@ def test_a_request_above_the_limit_of_a_minute_is_told_at_once() -> None:
     assert "waiting does not help" in failure.message
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (402, "can only afford {}"),
+        (400, "This model supports at most {} completion tokens"),
+        (400, "prompt is too long: {0} tokens > {0} maximum"),
+        (400, "input length and `max_tokens` exceed context limit: {0} + {0} > {0}"),
+    ],
+)
+def test_a_figure_of_thousands_of_digits_is_no_figure(status: int, words: str) -> None:
+    assert said(status, words.format("9" * 6_000)).message
+
+
 def test_a_long_page_keeps_nobody_busy() -> None:
     page = "maximum context length is 1 requested " * 1_700
     started = time.perf_counter()
