@@ -37,7 +37,10 @@ VARIABLES = (
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
 )
+PREFIX = "launch-"
 FORMAT = 15
+KEPT_S = 60 * 24 * 3600.0
+"""Seconds until a plan is old: there is one for each folder and choice of options that a session ever started with."""
 LISTING_LIMIT = 2.0
 """Seconds that a launch waits for the listing when a window is not known."""
 
@@ -103,7 +106,7 @@ def launch_plan(
         (printing, with_servers),
         [(name, environ.get(name, "")) for name in VARIABLES],
     )
-    path = f"{cache_folder}/launch-{zlib.crc32(repr(key).encode()):08x}"
+    path = f"{cache_folder}/{PREFIX}{zlib.crc32(repr(key).encode()):08x}"
     found = _read(path, key, environ)
     if found is not None:
         plan = LaunchPlan(found)
@@ -167,8 +170,17 @@ def _write(
         with open(handle, "wb") as file:
             file.write(data)
         os.replace(half, path)
+        _remove_old(os.path.dirname(path), time.time() - KEPT_S)
     except OSError:
         pass
+
+
+def _remove_old(folder: str, before: float) -> None:
+    """Remove plans that were written before that moment. Raises `OSError`."""
+    with os.scandir(folder) as entries:
+        old = [entry.path for entry in entries if entry.name.startswith(PREFIX) and entry.stat().st_mtime < before]
+    for path in old:
+        os.unlink(path)
 
 
 def seen(path: str) -> tuple[int, int]:
