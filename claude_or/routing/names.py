@@ -35,6 +35,14 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
 ROUTING_VARIANTS = frozenset({"nitro", "floor", "exacto", "online", "thinking", "extended"})
 """Suffixes that say how to route or add a tool; the model is the one in front. `:free` and `:batch` are listings of their own."""
 
+
+def base_of(slug: str) -> str:
+    """The model in front of a preset and of a variant that only says how to route."""
+    slug = slug.partition("@preset/")[0] or slug
+    front, colon, variant = slug.rpartition(":")
+    return front if colon and variant in ROUTING_VARIANTS else slug
+
+
 _DEFAULT_FAMILY = {"main": "sonnet", "subagent": "sonnet", "small": "haiku", "background": "haiku"}
 
 

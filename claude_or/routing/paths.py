@@ -29,6 +29,7 @@ class PathChoice(NamedTuple):
 def choose_path(slug: str, host: str, settings: Settings) -> PathChoice:
     """The path of one model. The first pattern of `paths:` that fits the slug decides; `*` stands for anything.
 
+    A pattern of an author's models fits the author's moving aliases, too: `anthropic/*` means `~anthropic/claude-opus-latest` as well.
     Only OpenRouter has both paths; what another host speaks stands in its description.
     """
     if host != DEFAULT_HOST:
@@ -36,8 +37,9 @@ def choose_path(slug: str, host: str, settings: Settings) -> PathChoice:
         if provider is not None and provider.kind == "anthropic":
             return PathChoice("native", f"{host} speaks the Messages API")
         return PathChoice("chat", f"{host} speaks chat completions")
+    written = {slug.lower(), slug.lower().lstrip("~")}
     for pattern, path in settings.paths.items():
-        if fnmatchcase(slug.lower(), pattern.lower()):
+        if any(fnmatchcase(name, pattern.lower()) for name in written):
             return PathChoice(path, f"paths: {pattern!r} in the configuration")
     author = slug.lstrip("~").partition("/")[0].lower()
     if author in NATIVE_AUTHORS:

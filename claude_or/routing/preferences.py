@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from claude_or.config.names import ROLE_WORDS, bare, meaning_of
+from claude_or.config.names import DEFAULT_HOST, ROLE_WORDS, bare, meaning_of
 from claude_or.config.schema import MaxPrice, Preferences, Settings
-from claude_or.routing.names import FOLLOWS
+from claude_or.routing.names import FOLLOWS, base_of
 
 _NAMES = tuple(f.name for f in fields(Preferences))
 _AS_SAID = ("ignore", "quantizations", "data_collection", "zdr", "require_parameters")
@@ -21,12 +21,15 @@ _AS_SAID = ("ignore", "quantizations", "data_collection", "zdr", "require_parame
 def preferences_for(role: str, slug: str, settings: Settings) -> Preferences:
     """What holds for one model in one role: the default, overruled by the role's, overruled by the model's, value by value.
 
-    Roles follow `big` and `small` as they do for models: what is wanted of `big` is wanted of `opus` as well.
+    Roles follow `big` and `small` as they do for models: what is wanted of `big` is wanted of `opus` as well. What is wanted of a
+    model is wanted of it in every variant and preset, too.
     """
     said: dict[str, Any] = _said(settings.preferences)
     named = {_role(name): one for name, one in settings.preferences_for.items()}
     by_role = [named[name] for name in reversed(FOLLOWS[role]) if name in named]
-    by_model = [one for name, one in settings.preferences_for.items() if _means(name, slug, settings)]
+    base = base_of(slug)
+    meant = [(_slug(name, settings), one) for name, one in settings.preferences_for.items()]
+    by_model = [one for wanted in dict.fromkeys((base, slug)) for name, one in meant if name == wanted]
     for one in (*by_role, *by_model):
         said |= _said(one)
     return Preferences(**said)
@@ -54,14 +57,14 @@ def _role(name: str) -> str | None:
     return "big" if word == "big" else ROLE_WORDS.get(word)
 
 
-def _means(name: str, slug: str, settings: Settings) -> bool:
-    """Whether a written name, possibly an alias, is this slug."""
+def _slug(name: str, settings: Settings) -> str | None:
+    """The slug on OpenRouter that a written name, possibly an alias, means; None for anything else."""
     for _ in range(len(settings.aliases) + 1):
         meaning = meaning_of(name, settings.aliases, settings.providers)
         if meaning.kind != "alias":
-            return meaning.kind == "slug" and meaning.value == slug
+            return meaning.value if meaning.kind == "slug" and meaning.host == DEFAULT_HOST else None
         name = settings.aliases[meaning.value]
-    return False
+    return None
 
 
 def _amounts(price: MaxPrice) -> list[tuple[str, float]]:

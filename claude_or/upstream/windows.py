@@ -73,11 +73,9 @@ def prices_of(windows: Mapping[str, Kept], slug: str) -> Prices:
 def _found(windows: Mapping[str, Kept], slug: str) -> Kept:
     slug = slug.partition("@preset/")[0]
     if slug not in windows and ":" in slug:
-        from claude_or.routing.names import ROUTING_VARIANTS
+        from claude_or.routing.names import base_of
 
-        front, colon, variant = slug.rpartition(":")
-        if colon and variant in ROUTING_VARIANTS:
-            slug = front
+        slug = base_of(slug)
     return windows.get(slug, (None, None, "", ""))
 
 

@@ -32,6 +32,12 @@ def test_the_first_pattern_that_fits_decides_over_the_author_and_is_named() -> N
     assert choose_path("anthropic/claude-sonnet-5.5", "openrouter", said).path == "chat"
 
 
+def test_a_pattern_for_an_author_fits_the_authors_moving_aliases() -> None:
+    said = Settings(paths={"~anthropic/claude-opus-*": "native", "anthropic/*": "chat"})
+    slugs = ("~anthropic/claude-sonnet-latest", "anthropic/claude-opus-5.5", "~anthropic/claude-opus-latest")
+    assert [choose_path(slug, "openrouter", said).path for slug in slugs] == ["chat", "chat", "native"]
+
+
 def test_another_host_has_no_messages_endpoint_of_its_own() -> None:
     assert choose_path("anthropic/claude", "local", Settings(paths={"*": "native"})).path == "chat"
 

@@ -128,6 +128,21 @@ def test_what_is_wanted_of_big_is_wanted_of_all_that_follow_it() -> None:
         assert preferences_for(role, "a/haiku", said) == Preferences(data_collection="deny")
 
 
+def test_what_is_wanted_of_a_model_is_wanted_of_its_variants_and_not_of_a_namesake_elsewhere() -> None:
+    said = settings(
+        preferences_for={
+            "a/short:nitro": Preferences(ignore=["y"]),
+            "a/short": Preferences(zdr=True, ignore=["x"]),
+            "lab:a/long": Preferences(zdr=True),
+        }
+    )
+    assert preferences_for("main", "a/short", said) == Preferences(zdr=True, ignore=["x"])
+    assert preferences_for("main", "a/short:nitro", said) == Preferences(zdr=True, ignore=["y"])
+    assert preferences_for("main", "a/short@preset/mine", said) == Preferences(zdr=True, ignore=["x"])
+    for other in ("a/short:free", "a/long"):
+        assert preferences_for("main", other, said) == Preferences()
+
+
 def test_other_hosts_are_told_no_preferences() -> None:
     said = settings(models=Models(big="lab:tiny"), preferences=Preferences(zdr=True))
     assert plan_for("big", said, None).routes[0].preferences == {}
