@@ -184,7 +184,8 @@ def refresh(environ: Mapping[str, str], cwd: str, now: float) -> CommandResult:
     try:
         catalog = asyncio.run(newest(base_url, key_or_none(environ, loaded.settings), folder, now, REFRESH_PATIENTLY_S))
     except Unreachable as error:
-        finding = Finding("error", "listing", f"not refreshed: {error}", "", "The list kept before stays in use.")
+        kept = "The list kept before stays in use." if read_catalog(folder, base_url) else "Try again with a network."
+        finding = Finding("error", "listing", f"not refreshed: {error}", "", kept)
         return CommandResult("models refresh", findings=(finding,), exit_code=1)
     findings = listing_findings(Listing(catalog), now)
     kept = read_catalog(folder, base_url)

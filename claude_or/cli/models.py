@@ -134,11 +134,11 @@ def role_findings(settings: Settings, catalog: Catalog | None, now: float) -> li
         info = catalog.get(slug)
         served = f"{slug} ({', '.join(names)})"
         if info is None:
+            near = f"Did you mean {found[0]}?" if (found := catalog.nearest(slug)) else ""
             if catalog.is_bundled:
-                findings.append(Finding("note", "models", f"of {served} nothing is known without the list"))
+                findings.append(Finding("note", "models", f"of {served} nothing is known without the list", "", near))
             elif "@preset/" not in slug:
-                near = catalog.nearest(slug)
-                fix = f"Did you mean {near[0]}?" if near else "`models.…` in the configuration sets another."
+                fix = near or "`models.…` in the configuration sets another."
                 findings.append(
                     Finding("warn" if stale else "error", "models", f"{served} is not in the list", "", fix)
                 )

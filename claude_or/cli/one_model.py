@@ -44,12 +44,16 @@ def show(name: str, environ: Mapping[str, str], cwd: str, now: float) -> Command
     listing = current_listing(environ, loaded, now)
     catalog, slug = listing.catalog, meant.slug if meant else slug_of(name)
     info = catalog.get(slug) if catalog else None
-    if catalog is not None and info is None and not catalog.is_bundled:
-        near = catalog.nearest(slug)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "`claude-or models search TEXT` looks for one."
+    near = catalog.nearest(slug) if catalog else ()
+    perhaps = f"Did you mean {' or '.join(near)}?" if near else ""
+    # The facts in the wheel are of some models only, but what has no author is no slug at all.
+    if info is None and (meant is None or (catalog and not catalog.is_bundled)):
+        hint = perhaps or "`claude-or models search TEXT` looks for one."
         raise ClaudeOrError(f"{slug} is not in the list of models", hint=hint, exit_code=EXIT_USAGE)
     endpoints, trouble = _endpoints(info.slug if info else slug, environ, loaded)
     findings = [*listing_findings(listing, now), *_variant_findings(slug, info), *_name_findings(name, meant)]
+    if info is None:
+        findings.append(Finding("note", "models", f"of {slug} nothing is known without the list", "", perhaps))
     if trouble:
         findings.append(Finding("warn", "providers", f"its providers could not be asked: {trouble}"))
     elif not endpoints:

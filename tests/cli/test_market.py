@@ -116,6 +116,23 @@ def test_offline_the_kept_list_serves_and_its_age_is_told(environ: dict[str, str
     assert shown.exit_code == 0
 
 
+def test_without_any_list_the_bundled_facts_serve_and_what_they_lack_is_told(
+    environ: dict[str, str], cwd: str, host: Host
+) -> None:
+    host.answers = {}
+    known = show("moonshotai/kimi-k3", environ, cwd, NOW)
+    assert (known.data["model"]["window"], known.exit_code) == (1_048_576, 0)
+    unknown = show("moonshotai/kim-k3", environ, cwd, NOW)
+    assert unknown.data["model"] is None
+    told = next(finding for finding in unknown.findings if finding.check == "models")
+    assert told.text == "of moonshotai/kim-k3 nothing is known without the list"
+    assert "moonshotai/kimi-k3" in told.fix
+    with pytest.raises(ClaudeOrError) as caught:
+        show("kimi-k3", environ, cwd, NOW)
+    assert "moonshotai/kimi-k3" in caught.value.hint
+    assert refresh(environ, cwd, NOW).findings[0].fix == "Try again with a network."
+
+
 def test_a_model_is_shown_with_its_providers_and_parameters(environ: dict[str, str], cwd: str) -> None:
     result = show(GLM, environ, cwd, NOW)
     assert result.data["model"]["usd_per_million"]["input"] == pytest.approx(0.6)
