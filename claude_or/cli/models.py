@@ -19,7 +19,7 @@ from claude_or.config.names import DEFAULT_HOST, ROLES
 from claude_or.config.origin import DEFAULT, Origin
 from claude_or.errors import ClaudeOrError
 from claude_or.routing.expiry import expiring, models_in_use
-from claude_or.routing.names import RoleChoice, resolve, roles, written
+from claude_or.routing.names import RoleChoice, hosts_in_use, resolve, roles, written
 from claude_or.routing.paths import choose_path
 from claude_or.session.facts import ASSUMED_WINDOW
 from claude_or.session.keys import key_of
@@ -49,8 +49,11 @@ def models(environ: Mapping[str, str], cwd: str, overrides: Overrides, now: floa
     """Roles, their models and what is known about them. Raises `ClaudeOrError` when the configuration is wrong."""
     loaded = load(environ, cwd, overrides)
     chosen = roles(loaded.settings)
-    listing = current_listing(environ, loaded, now)
-    findings = (*listing_findings(listing, now), *role_findings(loaded.settings, listing.catalog, now))
+    # Who works with hosts of their own alone is told nothing of OpenRouter's list, and it is not asked for on the side.
+    is_asked = DEFAULT_HOST in hosts_in_use(loaded.settings)
+    listing = current_listing(environ, loaded, now) if is_asked else Listing(None)
+    told = listing_findings(listing, now) if is_asked else ()
+    findings = (*told, *role_findings(loaded.settings, listing.catalog, now))
     return CommandResult(
         "models",
         data=_data(chosen, loaded, listing.catalog, now),

@@ -154,6 +154,15 @@ def test_every_value_of_every_model_in_use_tells_who_said_it(environ: dict[str, 
     assert old == {"window": "bundled", "max_output": "unknown", "price": "bundled", "abilities": "bundled"}
 
 
+def test_with_local_models_alone_openrouter_is_not_asked(environ: dict[str, str], cwd: str, host: Host) -> None:
+    write_config(environ, "models: {big: 'ollama:coder'}\n")
+    result = ask(environ, cwd)
+    assert (host.asked, result.findings, result.data["listing"]) == ([], (), None)
+    assert role(result, "haiku")["slug"] == "coder"
+    ask(environ, cwd, small="z-ai/glm-5.3")
+    assert host.asked
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_role_path_and_every_figure_are_there_on_narrow_and_wide_terminals(
     environ: dict[str, str], cwd: str, monkeypatch: pytest.MonkeyPatch, width: int

@@ -95,7 +95,7 @@ def failure_of(error: Any) -> Failure:
     return Failure(kind="api", status=502, type="api_error", message=str(words))
 
 
-def new(*, carried: bool = False) -> NativeStream:
+def new(*, carried: bool = False, thinking: bool = True) -> NativeStream:
     """A stream as the leaf makes it."""
     return NativeStream(
         message_id="msg_1",
@@ -103,6 +103,7 @@ def new(*, carried: bool = False) -> NativeStream:
         input_estimate=ESTIMATE,
         failure_in_stream=failure_of,
         carry=ReasoningCarry(family="openai", slug="openai/gpt-test") if carried else None,
+        thinking=thinking,
     )
 
 
@@ -298,9 +299,7 @@ def test_thoughts_that_were_not_asked_for_are_held_back() -> None:
     thinking = [begins(0, "thinking"), delta(0, "thinking_delta", thinking="hm"), ends(0)]
     redacted = [begins(1, "redacted_thinking", data="opaque"), ends(1)]
     said = [begins(2, "text"), text(2, "so"), ends(2)]
-    stream = NativeStream(
-        message_id="m", model="sonnet", input_estimate=1, failure_in_stream=failure_of, thinking=False
-    )
+    stream = new(thinking=False)
     assert stream.feed([start(), *thinking, *redacted]) == []
     out = stream.feed([*said, near_end(), STOP])
     check(out)
@@ -509,7 +508,7 @@ FIELD_NAMES = st.sampled_from(["text", "thinking", "signature", "partial_json"])
 EVENTS = st.sampled_from(["message_start", "content_block_start", "message_delta", "error", "content_block_stop"])
 PARTS = st.sampled_from(["index", "delta", "usage", "message", "error", "content_block"])
 ANY_FRAME = st.one_of(
-    st.sampled_from([start(), PING, STOP, DONE, near_end(), near_end("tool_use"), *WORDS, *CALL, *EXTRA]),
+    st.sampled_from([start(), PING, STOP, DONE, EARLY, near_end(), near_end("tool_use"), *WORDS, *CALL, *EXTRA]),
     st.builds(begins, INDEX | JSON, KINDS),
     st.builds(lambda i, kind, name, said: delta(i, kind, **{name: said}), INDEX, DELTA_KINDS, FIELD_NAMES, JSON),
     st.builds(ends, INDEX | JSON),
@@ -520,9 +519,11 @@ ANY_FRAME = st.one_of(
 )
 
 
-@given(st.lists(ANY_FRAME, max_size=14), st.booleans())
-def test_whatever_comes_what_goes_out_is_legal_and_can_be_folded(frames: list[Frame], carried: bool) -> None:
-    stream = new(carried=carried)
+@given(st.lists(ANY_FRAME, max_size=14), st.booleans(), st.booleans())
+def test_whatever_comes_what_goes_out_is_legal_and_can_be_folded(
+    frames: list[Frame], carried: bool, thinking: bool
+) -> None:
+    stream = new(carried=carried, thinking=thinking)
     out = [told for frame in frames for told in stream.feed([frame])] + stream.close()
     check(out)
     assert stream.over
