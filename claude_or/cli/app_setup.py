@@ -98,11 +98,14 @@ def _add_config(app: typer.Typer, command: type[TyperCommand], group: type[Typer
     @config.command(options_metavar="[OPTIONS]", cls=command)
     def show(
         everything: Annotated[bool, typer.Option("--all", metavar="", help="Defaults as well.")] = False,
+        profile: Annotated[
+            str | None, typer.Option("--profile", metavar="NAME", help="As they are in a session with this profile.")
+        ] = None,
         file: Config = None,
         as_json: AsJson = False,
     ) -> None:
         """Show the values in force, and who said so."""
-        answer("config show", lambda: _settings("show_config", file, everything=everything), as_json=as_json)
+        answer("config show", lambda: _settings("show_config", file, profile, everything=everything), as_json=as_json)
 
     @config.command(options_metavar="[OPTIONS]", cls=command)
     def check(file: Config = None, as_json: AsJson = False) -> None:
@@ -129,13 +132,13 @@ def _add_config(app: typer.Typer, command: type[TyperCommand], group: type[Typer
     del init, show, check, path, edit, schema
 
 
-def _settings(what: str, file: str | None, **more: bool) -> CommandResult:
+def _settings(what: str, file: str | None, profile: str | None = None, **more: bool) -> CommandResult:
     import os
 
     from claude_or.cli import settings as work
     from claude_or.config.load import Overrides
 
-    return getattr(work, what)(os.environ, os.getcwd(), Overrides(config=file), **more)
+    return getattr(work, what)(os.environ, os.getcwd(), Overrides(config=file, profile=profile), **more)
 
 
 def _add_logs(app: typer.Typer, command: type[TyperCommand]) -> None:

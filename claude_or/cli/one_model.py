@@ -73,6 +73,8 @@ def show(name: str, environ: Mapping[str, str], cwd: str, now: float) -> Command
 
 def _meant(name: str, loaded: Loaded) -> Resolved | None:
     """What a role, an alias or `host:model` stands for; None for what only the listing can tell."""
+    if name.replace(" ", "_") in {"long_context", "vision"}:
+        name = getattr(loaded.settings.models, name.replace(" ", "_")) or name
     try:
         return resolve(name, loaded.settings)
     except UnknownModel:

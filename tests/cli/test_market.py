@@ -159,9 +159,10 @@ def test_a_variant_an_alias_and_a_pointer_are_followed(environ: dict[str, str], 
 
 
 def test_a_role_and_every_name_that_a_session_takes_are_followed(environ: dict[str, str], cwd: str) -> None:
-    write_config(environ, f"models:\n  big: strong\naliases:\n  best-one: {GLM}\n  strong: best-one\n")
+    write_config(environ, f"models:\n  big: strong\n  vision: {GPT}\naliases:\n  best-one: {GLM}\n  strong: best-one\n")
     for name in ("big", "opus", "sonnet[1m]", "claude-or/subagent", "claude-opus-9", "strong", f"openrouter/{GLM}"):
         assert show(name, environ, cwd, NOW).data["model"]["slug"] == GLM, name
+    assert show("vision", environ, cwd, NOW).data["model"]["slug"] == GPT
     assert f"{GLM} (opus: follows models.big, strong)" in texts(show("opus", environ, cwd, NOW))
 
 

@@ -84,6 +84,25 @@ def test_show_tells_values_with_their_origin(
     assert "openrouter.base_url" in str(show_config(environ, str(tmp_path), NO, everything=True).tables)
 
 
+def test_a_profile_is_shown_as_written_and_as_it_is_in_force(environ: dict[str, str], tmp_path: Path):
+    path = tmp_path / ".config/claude-or/config.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("profiles: {cheap: {big: a/b, fallbacks: {big: [c/d]}, preferences: {zdr: true}}}\n")
+
+    def shown(profile: str | None) -> dict[str, str]:
+        result = show_config(environ, str(tmp_path), Overrides(profile=profile), everything=False)
+        return {row[0]: row[1] for row in result.tables[0].rows}
+
+    written = {
+        "profiles.cheap.big": "a/b",
+        "profiles.cheap.fallbacks.big": "['c/d']",
+        "profiles.cheap.preferences.zdr": "true",
+    }
+    assert shown(None) == written
+    in_force = {"models.big": "a/b", "fallbacks.big": "['c/d']", "preferences.zdr": "true"}
+    assert shown("cheap") == {**written, **in_force}
+
+
 def test_every_setting_is_shown_by_its_dotted_key():
     keys = [key for key, _ in leaves(Settings(aliases={"x": "a/b"}))]
     assert len(keys) == len(set(keys))
