@@ -167,11 +167,14 @@ def messages_refusal(body: Json, entry: Json) -> Reply | None:
     """What the skin refuses, as it was reported of it; None for a request it takes.
 
     Deferred tools and references to them on models of others, schemas without a type, empty content, pictures for models without
-    vision, thinking for models that do not reason, what Gemini cannot read, and for Claude thinking that it did not sign.
+    vision, thinking for models that do not reason, none for those that cannot do without, what Gemini cannot read, and for Claude thinking that it did not sign.
     """
     own = str(entry["id"]).lstrip("~").startswith("anthropic/")
     if "thinking" in body and "reasoning" not in entry["supported_parameters"]:
         return error(400, "This model does not support thinking")
+    mandatory = (entry.get("reasoning") or {}).get("mandatory")
+    if mandatory and (body.get("thinking") or {}).get("type") == "disabled":
+        return error(400, f"Reasoning is mandatory for {entry['id']} and cannot be disabled")
     if str(entry["id"]).startswith("google/") and (refusal := _gemini_refusal(body)):
         return refusal
     for index, tool in enumerate(body.get("tools") or []):

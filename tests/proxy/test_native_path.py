@@ -51,6 +51,23 @@ async def test_nothing_that_the_host_is_known_to_refuse_reaches_it_whatever_the_
         assert "Never" not in asked.tools or slug == SONNET
 
 
+@pytest.mark.parametrize("slug", [SONNET, GPT, GEMINI, GLM, FREE])
+async def test_thinking_can_be_switched_off_whatever_the_model(slug: str) -> None:
+    off = {"thinking": {"type": "disabled"}, "model": slug}
+    async with OpenRouterFake([[text("fine")]], key=KEY) as host, gateway(host, settings=NATIVE) as door:
+        assert (await door.post(prompt(**off))).message["content"][0]["text"] == "fine"
+        (asked,) = host.asks
+    least = {GPT: "low"}
+    assert asked.body.get("output_config", {}).get("effort") == least.get(slug)
+    assert ("thinking" in asked.body) == (slug in {SONNET, GLM})
+
+
+async def test_thoughts_of_a_model_that_was_asked_for_none_are_not_shown() -> None:
+    async with OpenRouterFake([[reasoning("Hm."), text("fine")]]) as host, gateway(host, settings=NATIVE) as door:
+        answered = await door.post(prompt(thinking={"type": "adaptive"}, model=GEMINI))
+    assert [block["type"] for block in answered.message["content"]] == ["text"]
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 async def test_the_meter_sees_usage_and_the_hosts_own_bill(stream: bool) -> None:
     bill = Tokens(prompt=1000, completion=50, cached=800, cost=Decimal("0.0123456789"))
