@@ -80,11 +80,19 @@ def meaning_of(name: str, aliases: Collection[str], hosts: Collection[str] = ())
         if host in hosts:
             return Meaning("slug", rest, host)
         if not any(char.isspace() for char in name):
-            return Meaning("unknown", f"there is no host {host!r}; describe it below `providers:`")
+            return Meaning("unknown", _hostless(host))
     author, slash, rest = name.partition("/")
     if slash and author and rest and not any(char.isspace() for char in name):
         return Meaning("slug", slug_of(name))
     return Meaning("unknown", "a model is written author/name, as in z-ai/glm-5.3")
+
+
+def _hostless(host: str) -> str:
+    from claude_or.config.ready import READY
+
+    if host in READY:
+        return f"the host {host} is not in use; write `{host}:` below `providers:` in the configuration"
+    return f"there is no host {host!r}; describe it below `providers:`"
 
 
 def unresolvable(name: str, aliases: Mapping[str, str], hosts: Collection[str] = ()) -> str:

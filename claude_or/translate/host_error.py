@@ -78,13 +78,26 @@ def _collect_object(value: dict[str, Any], told: Told, depth: int) -> None:
     # Some hosts keep what is wrong in the place for the parameter's name.
     if isinstance(param := value.get("param"), str) and " " in param:
         told.messages.append(param)
+    place = _place_of(value)
     for key in ("message", "Message", "detail", "error", "errors", "msg"):
         if inner := value.get(key):
+            if place and isinstance(inner, str):
+                inner = f"{place}: {inner}"
             _collect(inner, told, depth - 1)
             if key != "error" or not isinstance(inner, str):
                 break
-    if isinstance(metadata, dict) and metadata.get("raw"):
-        _collect(metadata["raw"], told, depth - 1)
+    for key in ("issues", "errors", "raw"):
+        if isinstance(metadata, dict) and metadata.get(key):
+            _collect(metadata[key], told, depth - 1)
+
+
+def _place_of(value: Mapping[str, Any]) -> str:
+    """Which field a checker of schemas objects to, as in `messages.1.content`; empty when it does not say."""
+    for key in ("loc", "path"):
+        steps = value.get(key)
+        if isinstance(steps, list) and steps and all(isinstance(step, str | int) for step in steps):
+            return ".".join(str(step) for step in steps)
+    return ""
 
 
 def _collect_names(value: Mapping[str, Any], told: Told) -> None:

@@ -109,6 +109,13 @@ def test_an_unknown_name_raises_with_the_nearest() -> None:
     assert caught.value.hint == "Did you mean z-ai/glm-5.3 or glm?"
 
 
+def test_a_ready_host_that_nothing_names_is_told_how_it_is_taken_into_use() -> None:
+    with pytest.raises(UnknownModel, match=r"the host groq is not in use; write `groq:` below `providers:`"):
+        resolve("groq:openai/gpt-oss-20b", Settings())
+    with pytest.raises(UnknownModel, match="there is no host 'grok'; describe it"):
+        resolve("grok:x", Settings())
+
+
 def test_aliases_that_run_in_a_circle_are_unknown_not_endless() -> None:
     settings = Settings(aliases={"a": "b", "b": "a"}, models=Models(big="a"))
     for ask in (lambda: resolve("a", settings), lambda: roles(settings)):

@@ -119,7 +119,14 @@ def test_unwrapping_ends() -> None:
         (b"upstream connect error", "upstream connect error."),
         (b'"just text"', "just text."),
         (b'{"error": "as a string"}', "as a string."),
-        (b'{"detail": [{"loc": ["body"], "msg": "field required"}]}', "field required."),
+        (b'{"detail": [{"loc": ["body", "tools", 0], "msg": "field required"}]}', "body.tools.0: field required."),
+        (b'{"detail": [{"loc": [], "msg": "field required"}]}', "field required."),
+        (b'{"detail": [{"loc": [{}], "path": "odd", "msg": "field required"}]}', "field required."),
+        (
+            b'{"error": {"message": "Invalid Anthropic Messages API request", "metadata": {"issues": '
+            b'[{"code": "invalid_type", "path": ["messages", 1, "content"], "message": "Required"}]}}}',
+            "messages.1.content: Required.",
+        ),
         (b'[{"error": {"message": "in a list"}}]', "in a list."),
         (b'{"message": "flat"}', "flat."),
         (b'{"Message": "with a capital"}', "with a capital."),
