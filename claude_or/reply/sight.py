@@ -92,15 +92,17 @@ class Sight:
     look_seconds: float = LOOK_SECONDS
     all_seconds: float = ALL_SECONDS
 
-    async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+    def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """The inner answer. Raises `ReplyFailed` as that does."""
-        pictures = self.eyes is not None
-        found = unseen(ask.request, self.profile, pictures=pictures)
-        if found:
-            await self._look_at(found, ask)
-            words = {one.key: said for one in found if (said := self.album.words(one.key))}
-            ask = msgspec.structs.replace(ask, request=in_words(ask.request, self.profile, words, pictures=pictures))
-        async with aclosing(self.inner.reply(ask)) as bursts:
+        found = unseen(ask.request, self.profile, pictures=self.eyes is not None)
+        # Nothing to put into words: no hop for each delta either.
+        return self._in_words(ask, found) if found else self.inner.reply(ask)
+
+    async def _in_words(self, ask: Ask, found: list[Sighted]) -> AsyncGenerator[Burst, None]:
+        await self._look_at(found, ask)
+        words = {one.key: said for one in found if (said := self.album.words(one.key))}
+        request = in_words(ask.request, self.profile, words, pictures=self.eyes is not None)
+        async with aclosing(self.inner.reply(msgspec.structs.replace(ask, request=request))) as bursts:
             async for burst in bursts:
                 yield burst
 

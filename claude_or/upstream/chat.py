@@ -9,7 +9,6 @@ was sent and told by an `error` frame afterwards. Closing the generator closes t
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from claude_or.translate.web_search import CALL_ID
 from claude_or.upstream.chunks import ChunkReader
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.openrouter import OpenRouter, error_body
+from claude_or.upstream.silence import Silence
 from claude_or.upstream.trouble import BROKEN, connection_failure, silence_failure
 from claude_or.wire.anthropic import BadRequest, Failure
 from claude_or.wire.events import Event, MessageDelta, MessageStart, MessageStop, Usage, encode
@@ -94,14 +94,15 @@ class ChatReplier:
             yield Burst(report=report)
             reader = ChunkReader()
             facts = translator.report
-            while not translator.over:
-                events = await self._read(response, reader, translator)
-                if translator.report is not facts:
-                    facts = translator.report
-                    report = report_of(facts, report)
-                if translator.failure is not None and not translator.started:
-                    raise ReplyFailed(translator.failure, report=report)
-                yield Burst(frames=[encode(event) for event in events], report=report)
+            with Silence(response.content) as silence:
+                while not translator.over:
+                    events = await self._read(response, silence, reader, translator)
+                    if translator.report is not facts:
+                        facts = translator.report
+                        report = report_of(facts, report)
+                    if translator.failure is not None and not translator.started:
+                        raise ReplyFailed(translator.failure, report=report)
+                    yield Burst(frames=[encode(event) for event in events], report=report)
             if not reader.ended:
                 # Either the host is done and has closed, or it goes on behind our back: a stop sequence was reached.
                 response.close()
@@ -149,21 +150,20 @@ class ChatReplier:
         )
 
     async def _read(
-        self, response: aiohttp.ClientResponse, reader: ChunkReader, translator: StreamTranslator
+        self, response: aiohttp.ClientResponse, silence: Silence, reader: ChunkReader, translator: StreamTranslator
     ) -> list[Event]:
         """The events of one read; a read that fails or ends is one, too."""
         limit = self._patience(reader, translator)
-        silence = asyncio.timeout(limit)
+        silence.begins(limit)
         try:
-            async with silence:
-                data = await response.content.readany()
+            data = await response.content.readany()
         except BROKEN as error:
             if translator.finished:
                 return translator.close()
-            expired = silence.expired()
             return translator.fail(
-                silence_failure(self.host.name, limit) if expired else connection_failure(error, self.host.name)
+                silence_failure(self.host.name, limit) if silence.expired else connection_failure(error, self.host.name)
             )
+        silence.ends()
         chunks = reader.feed(data) if data else reader.close()
         events: list[Event] = []
         for chunk in chunks:

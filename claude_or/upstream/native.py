@@ -8,7 +8,6 @@ thinking of earlier answers says so in a failure of its own; the fallback then a
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from claude_or.upstream.chat import refusal_of, report_of, session_key
 from claude_or.upstream.frames import FrameReader
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.upstream.openrouter import OpenRouter
+from claude_or.upstream.silence import Silence
 from claude_or.upstream.trouble import BROKEN, connection_failure, silence_failure
 from claude_or.wire.anthropic import BadRequest, Failure
 from claude_or.wire.events import MessageDelta, MessageStart, MessageStop, Usage, encode
@@ -78,14 +78,15 @@ class NativeReplier:
             yield Burst(report=report)
             reader = FrameReader()
             facts = stream.report
-            while not stream.over:
-                frames = await self._read(response, reader, stream)
-                if stream.report is not facts:
-                    facts = stream.report
-                    report = report_of(facts, report)
-                if stream.failure is not None and not stream.started:
-                    raise ReplyFailed(stream.failure, report=report)
-                yield Burst(frames=frames, report=report)
+            with Silence(response.content) as silence:
+                while not stream.over:
+                    frames = await self._read(response, silence, reader, stream)
+                    if stream.report is not facts:
+                        facts = stream.report
+                        report = report_of(facts, report)
+                    if stream.failure is not None and not stream.started:
+                        raise ReplyFailed(stream.failure, report=report)
+                    yield Burst(frames=frames, report=report)
             if stream.failure is not None:
                 # It may go on behind our back, and on our bill.
                 response.close()
@@ -127,21 +128,22 @@ class NativeReplier:
             thinking=self.profile.takes_thinking,
         )
 
-    async def _read(self, response: aiohttp.ClientResponse, reader: FrameReader, stream: NativeStream) -> list[Frame]:
+    async def _read(
+        self, response: aiohttp.ClientResponse, silence: Silence, reader: FrameReader, stream: NativeStream
+    ) -> list[Frame]:
         """What goes on of one read; a read that fails or ends is one, too."""
         # Until the model speaks, the longer limit holds: comments show that the host is alive, and a head is no answer.
         limit = self.limits.idle if reader.seen else max(self.limits.first_byte, self.limits.idle)
-        silence = asyncio.timeout(limit)
+        silence.begins(limit)
         try:
-            async with silence:
-                data = await response.content.readany()
+            data = await response.content.readany()
         except BROKEN as error:
             if stream.finished:
                 return stream.close()
-            expired = silence.expired()
             return stream.fail(
-                silence_failure(self.host.name, limit) if expired else connection_failure(error, self.host.name)
+                silence_failure(self.host.name, limit) if silence.expired else connection_failure(error, self.host.name)
             )
+        silence.ends()
         frames = stream.feed(reader.feed(data) if data else reader.close())
         return frames if data or stream.over else frames + stream.close()
 
