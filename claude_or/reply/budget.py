@@ -127,17 +127,19 @@ class Budget:
         if not self.caps:
             return None
         conversation = (ask.session_id, ask.agent_id, route.slug)
-        amount = price(route.slug, self._expected(ask, conversation, self._likely_output()))
-        if amount is None:
+        prompt, began = estimate(ask.request), self.clock()
+        most = price(route.slug, self._expected(prompt, conversation, ask.request.max_tokens))
+        if most is None:
             if self.unknown_price == "allow":
                 return None
             raise self._refusal(
                 f"{route.slug} has no known price, and a spending cap is set (budget.unknown_price: allow lets it pass)"
             )
-        most = price(route.slug, self._expected(ask, conversation, ask.request.max_tokens)) or amount
-        began = self.clock()
         while True:
             async with self._claiming:  # what one claim took, the next one must see
+                # Anew each time: who waits learns from the answers that came meanwhile.
+                likely = min(ask.request.max_tokens, self._likely_output())
+                amount = price(route.slug, self._expected(prompt, conversation, likely)) or Decimal(0)
                 # As long as no answer is known, a call needs room for all that it may say, unless it is the only one.
                 kept = amount if self._outputs else most
                 late, first = self.clock() - began > OTHERS_S, not self._held
@@ -254,14 +256,9 @@ class Budget:
                 return scope
         return None
 
-    def _expected(self, ask: Ask, conversation: tuple[str, str, str], output: int) -> Usage:
-        prompt = estimate(ask.request)
+    def _expected(self, prompt: int, conversation: tuple[str, str, str], output: int) -> Usage:
         read = min(prompt, self._cached.get(conversation, 0))
-        return Usage(
-            input_tokens=prompt - read,
-            cache_read_input_tokens=read,
-            output_tokens=min(ask.request.max_tokens, output),
-        )
+        return Usage(input_tokens=prompt - read, cache_read_input_tokens=read, output_tokens=output)
 
     def _likely_output(self) -> int:
         if not self._outputs:

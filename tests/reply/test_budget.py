@@ -91,6 +91,13 @@ async def test_twenty_at_once_overshoot_by_less_than_one_call():
     assert within.refused == 10
 
 
+async def test_who_waits_reserves_by_what_was_learnt_meanwhile():
+    within = budget(session="1.248")  # 3.9 calls
+    inner = Costly(CENT * 32, output=32_000)
+    made = await asyncio.gather(*(call(within, inner, asked(max_tokens=32_000)) for _ in range(20)))
+    assert sum(made) == 3
+
+
 @given(
     limit=st.integers(1, 60),
     calls=st.lists(st.tuples(st.integers(1, 3000), st.integers(0, 3000)), min_size=1, max_size=30),
