@@ -30,10 +30,11 @@ DIM, YELLOW, RED, PLAIN = "\x1b[2m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 
 def main() -> int:
     """Print the line; nothing outside of a session. Never fails: a traceback would stand in the user's terminal."""
-    raw = sys.stdin.read() if not sys.stdin.isatty() else ""
+    # Claude Code writes and reads UTF-8, whatever the locale says.
+    raw = sys.stdin.buffer.read().decode("utf-8", "replace") if not sys.stdin.isatty() else ""
     told = _object(raw)
     lines = [*_users_lines(told, raw, os.environ), line(told, _status(os.environ), width(os.environ), os.environ)]
-    sys.stdout.write("\n".join(text for text in lines if text) + "\n")
+    sys.stdout.buffer.write(("\n".join(text for text in lines if text) + "\n").encode("utf-8", "replace"))
     return 0
 
 
@@ -126,11 +127,11 @@ def _users_lines(told: Mapping[str, Any], raw: str, environ: Mapping[str, str]) 
 
     try:
         done = subprocess.run(  # noqa: S602 - the user's own command, run as Claude Code runs it
-            command, shell=True, input=raw, capture_output=True, text=True, timeout=USERS_LIMIT, check=False
+            command, shell=True, input=raw.encode(), capture_output=True, timeout=USERS_LIMIT, check=False
         )
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+    except (OSError, subprocess.TimeoutExpired):
         return []
-    return done.stdout.rstrip("\n").split("\n")
+    return done.stdout.decode("utf-8", "replace").rstrip("\n").split("\n")
 
 
 def users_command(told: Mapping[str, Any], environ: Mapping[str, str]) -> str:

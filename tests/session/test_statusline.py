@@ -135,6 +135,20 @@ def test_as_a_bare_script_it_prints_the_users_line_and_ours(tmp_path: Path):
     assert second == WHOLE
 
 
+def test_it_speaks_utf8_whatever_the_locale_says(tmp_path: Path):
+    environ, told = world(tmp_path)
+    own(tmp_path / "home/.claude/settings.json", "printf 'm\\303\\274ll \\377'")
+    done = subprocess.run(
+        [sys.executable, "-S", statusline.__file__],  # with -I the variable would mean nothing
+        env={**environ, "PATH": os.environ["PATH"], "COLUMNS": "200", "PYTHONIOENCODING": "ascii"},
+        input=json.dumps(told).encode() + b" ",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines() == ["müll \ufffd", WHOLE]
+
+
 @pytest.mark.parametrize("stdin", ["", "no json", "[]", "null"])
 def test_nothing_makes_it_fail(tmp_path: Path, stdin: str):
     environ, _ = world(tmp_path)
