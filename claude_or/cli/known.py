@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from claude_or.config.names import DEFAULT_HOST
+from claude_or.config.schema import ProviderModel
+from claude_or.routing.own_prices import own_price
 from claude_or.session.facts import ASSUMED_WINDOW
 
 if TYPE_CHECKING:
@@ -78,22 +80,26 @@ def _said_by(info: ModelInfo) -> str:
 
 def _configured(slug: str, host: str, settings: Settings) -> Known:
     provider = settings.providers.get(host)
-    told = provider.models.get(slug) if provider else None
-    if provider is None or told is None:
+    if provider is None:
         return _nothing()
+    told, price = provider.models.get(slug) or ProviderModel(), own_price(provider, slug)
     return Known(
         window=told.context_window,
         max_output=told.max_output,
+        rates=price.rates if price else None,
+        is_free=price is not None and price.rates.prompt == 0 and price.rates.completion == 0,
         # Whether it takes tools is nowhere said; Claude Code's first request shows it.
         abilities={"tools": None, "images": told.images, "reasoning": told.reasoning or None},
         origins={
             **_nothing().origins,
+            **({"price": "assumed"} if price else {}),
             **{
                 name: "config"
                 for name, value in (
                     ("window", told.context_window),
                     ("max_output", told.max_output),
                     ("abilities", told.images is not None or told.reasoning or None),
+                    ("price", None if told.input_price is None and provider.free is None else price),
                 )
                 if value is not None
             },

@@ -53,6 +53,8 @@ CARRIES_KEYS = frozenset({"authorization", "x-api-key", "api-key", "proxy-author
 QUANTIZATIONS = ("int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown")
 _PROVIDER_RANGES = {"connect": (0.1, 600), "first_byte": (1, 7200), "idle": (1, 7200)}
 _FEWEST_TOKENS = 256
+_PRICES = ("input_price", "output_price", "cache_read_price", "cache_write_price")
+_MOST_DOLLARS = 1_000_000
 
 
 def type_problems(values: Mapping[str, Any]) -> list[Problem]:
@@ -141,7 +143,21 @@ def provider_problems(providers: Mapping[str, Any]) -> list[Problem]:
             for key in ("context_window", "max_output")
             if (number := facts.get(key)) is not None and number < _FEWEST_TOKENS
         ]
+        problems += [
+            problem
+            for model, facts in said.get("models", {}).items()
+            for problem in _price_problems(facts, (*path, "models", model))
+        ]
     return problems
+
+
+def _price_problems(facts: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    for key in _PRICES:
+        if (amount := facts.get(key)) is not None and not 0 <= amount <= _MOST_DOLLARS:
+            yield Problem(f"expected US dollars per million tokens, got {amount:g}", (*path, key))
+    told = [key for key in _PRICES if facts.get(key) is not None]
+    if told and not {"input_price", "output_price"} <= {*told}:
+        yield Problem("a price needs `input_price` and `output_price`", (*path, told[0]))
 
 
 def source_problems(said: Mapping[str, Any]) -> list[Problem]:

@@ -130,6 +130,12 @@ class ProviderModel:
     """Whether it sees pictures."""
     reasoning: bool = False
     """Whether the host is told how much to think (`reasoning_effort`)."""
+    input_price: float | None = None
+    """What it costs, in US dollars per million tokens; nobody else can tell. Together with `output_price`."""
+    output_price: float | None = None
+    cache_read_price: float | None = None
+    """For what was read from the cache; without it that costs what other input costs."""
+    cache_write_price: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +174,8 @@ class Provider:
     """Whether the host takes the field that asks for usage in a stream."""
     output_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The name that the host gives the limit of an answer."""
+    free: bool | None = None
+    """Whether its calls cost nothing. Left out, this is so for a host without a key on this machine or in this network, except LiteLLM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from claude_or.reply.structured import Structured
 from claude_or.reply.web_search import WebSearch
 from claude_or.routing.ask import Plan, Replier, Route
 from claude_or.routing.catalog import Catalog, ModelInfo
+from claude_or.routing.own_prices import own_price
 from claude_or.routing.plan import vision_plan, window_of
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
 from claude_or.translate.tokens import Measure, Weigh
@@ -148,8 +149,11 @@ def _metered(route: Route, parts: Parts) -> Replier:
     catalog = parts.catalog()
 
     def price(slug: str, usage: Usage) -> Decimal | None:
-        # Elsewhere the same name may cost something else, or nothing; and no cap can be kept by what it once cost.
-        if catalog is None or catalog.is_bundled or route.provider != DEFAULT_HOST:
+        if route.provider != DEFAULT_HOST:
+            # Elsewhere the same name may cost something else, or nothing.
+            own = own_price(parts.settings().providers.get(route.provider) or Provider(), slug)
+            return own.cost(usage) if own else None
+        if catalog is None or catalog.is_bundled:  # no cap can be kept by what it once cost
             return None
         return catalog.price(slug, usage)
 

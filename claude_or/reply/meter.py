@@ -19,6 +19,7 @@ from typing import Literal
 from claude_or.reply.budget import Budget, Price, Reservation
 from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed, Report, Role, Route
 from claude_or.wire.anthropic import FailureKind
+from claude_or.wire.events import Usage
 
 Outcome = Literal["answered", "failed", "cancelled"]
 
@@ -109,9 +110,11 @@ class Meter:
         )
 
     def _cost(self, report: Report) -> tuple[Decimal | None, bool]:
-        if report.cost is not None or report.usage is None:
+        if report.cost is not None:
             return report.cost, False
-        by_list = self.price(self.route.slug, report.usage)
+        by_list = self.price(self.route.slug, report.usage or _SOMETHING)
+        if report.usage is None and by_list:
+            return None, False
         return by_list, by_list is not None
 
 
@@ -133,6 +136,8 @@ class _Call:
                 self.first_s = clock() - self.began
 
 
+_SOMETHING = Usage(input_tokens=1, output_tokens=1, web_search_requests=1)
+"""What costs nothing of this costs nothing at all, so nobody needs to know how much it was."""
 _ENDS: dict[str, Outcome] = {"message_stop": "answered", "error": "failed"}
 
 
@@ -151,14 +156,14 @@ class Count:
     unknown: int = 0
     """Calls that may have cost something that nobody told."""
     priced: int = 0
-    """Calls whose cost is by the listing, not by the host's bill."""
+    """Calls whose cost is by a list of prices, not by the host's bill; that something is free needs no bill."""
 
     def add(self, charge: Charge) -> None:
         """Count one call in."""
         self.calls += 1
         self.failures += charge.outcome == "failed"
         self.cancelled += charge.outcome == "cancelled"
-        self.priced += charge.priced
+        self.priced += charge.priced and bool(charge.cost)
         usage = charge.report.usage
         if usage is not None:
             self.input += usage.input_tokens

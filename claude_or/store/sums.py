@@ -28,7 +28,7 @@ _SUMS: Final = """
     coalesce(sum(input), 0), coalesce(sum(read), 0), coalesce(sum(written), 0), coalesce(sum(output), 0),
     coalesce(sum(thinking), 0), coalesce(sum(cost), 0),
     coalesce(sum(cost IS NULL AND (outcome NOT IN ('failed', 'retried') OR served <> '')), 0),
-    coalesce(sum(basis = 'listing'), 0), min(at), max(at)
+    coalesce(sum(basis = 'listing' AND cost <> 0), 0), min(at), max(at)
 """
 
 

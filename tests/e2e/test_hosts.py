@@ -39,7 +39,7 @@ async def test_the_clients_tools_work_on_a_local_host_without_any_key(lab: Lab) 
         assert (lab.project / "note.txt").read_text() == "from a local model"
         assert [bool(r.get("is_error")) for r in done.tool_results] == [False, False]
         assert "from a local model" in str(local.heard[-1].body["messages"][-1]["content"])
-        assert "unknown cost" in done.stderr
+        assert " out · $0.00 · " in done.stderr, "a server of one's own sends no bill"
     assert lab.host.log == []
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Settings, WebSearch
+from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Provider, ProviderModel, Settings, WebSearch
 from claude_or.session.gateway import Gateway
 from claude_or.store.sums import Sum, grouped, total
 from claude_or.store.tables import read_ledger
 from tests.fakes.openrouter import OpenRouterFake
+from tests.fakes.plain_host import plain_host
 from tests.fakes.replies import Pause, Reply, Reset, Text, Tokens, error, text, tool_call
 from tests.fakes.searching import SearchFake
 
@@ -224,6 +225,9 @@ async def test_sessions_at_once_stay_below_a_common_cap_by_one_call(tmp_path: Pa
         async with AsyncExitStack() as stack:
             doors = [await stack.enter_async_context(opened(host, tmp_path, budget=cap)) for _ in range(3)]
             answers = await asyncio.gather(*(doors[n % 3].post(prompt(max_tokens=8_192)) for n in range(24)))
+            assert [
+                door.gate.books.warnings for door in doors if any("alone" in w for w in door.gate.books.warnings)
+            ] == []
         assert each * Decimal("9.5") <= host.invoice() <= each * Decimal("12.5")
         assert {status for status, _ in answers} == {200, 402}
         assert ledger(tmp_path).cost == host.invoice()
@@ -247,6 +251,28 @@ async def test_no_cap_is_kept_by_the_prices_of_another_day(tmp_path: Path):
         async with opened(host, tmp_path, budget=Budget(session=1.0)) as door:
             status, told = await door.post(prompt())
     assert (status, "has no known price" in told) == (402, True)
+
+
+async def test_under_a_cap_a_local_model_is_free_and_another_host_costs_what_is_told(tmp_path: Path):
+    told = ProviderModel(input_price=1.0, output_price=2.0)
+    async with OpenRouterFake([], key=KEY) as host, plain_host() as lab:
+        hosts = {
+            "local": Provider(base_url=lab.base_url, stream_options=False),
+            "paid": Provider(base_url=lab.base_url, free=False, models={"m": told}),
+            "secret": Provider(base_url=lab.base_url, free=False),
+        }
+        async with opened(host, tmp_path, budget=Budget(session=0.005), providers=hosts) as door:
+            assert (await door.post(prompt(model="local:m")))[0] == 200
+            assert door.gate.tally.total.cost == 0
+            assert (await door.post(prompt(model="paid:m")))[0] == 200
+            cost = Decimal(100 + 2 * 7) / 10**6  # what the host counts
+            total = door.gate.tally.total
+            assert (total.cost, total.priced, total.unknown) == (cost, 1, 0)
+            assert (await door.post(prompt(model="paid:m", max_tokens=10_000)))[0] == 402
+            status, said = await door.post(prompt(model="secret:m"))
+            assert (status, "no known price" in said) == (402, True)
+    found = ledger(tmp_path)
+    assert (found.calls, found.cost, found.listed, found.unknown) == (2, cost, 1, 0)
 
 
 async def test_the_status_file_says_what_the_status_line_shows(tmp_path: Path):
