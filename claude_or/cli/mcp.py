@@ -297,7 +297,10 @@ def finding_of(done: Probed) -> Finding:
     elif is_address:
         fix = "Check the address and its `headers` where the server is named."
     else:
-        fix = f"Check `command` and `env` where the server is named; `claude-or mcp test {done.name}` tries it again."
+        fix = (
+            "Check `command`, `environment` and `inherit` where the server is named: it gets few of your variables. "
+            f"`claude-or mcp test {done.name}` tries it again."
+        )
     return Finding("error", check, f"failed at {done.step}: {done.reason}{code}", detail, fix)
 
 

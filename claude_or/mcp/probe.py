@@ -109,8 +109,9 @@ async def _try(launch: McpLaunch, command: tuple[str, ...], found: Probed) -> No
         return
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     listening = asyncio.create_task(_listen(process, tail))
+    asking = _Asking(process, tail)
     try:
-        await ask_all(_Asking(process, tail), found, launch.start_timeout)
+        await ask_all(asking, found, launch.start_timeout)
         found.step = ""
     except Failed as failure:
         found.reason = str(failure)
@@ -122,6 +123,7 @@ async def _try(launch: McpLaunch, command: tuple[str, ...], found: Probed) -> No
         if found.step:
             with suppress(TimeoutError):
                 found.exit_code = await asyncio.wait_for(process.wait(), 0.5)
+                await asyncio.wait_for(asking.hear_the_rest(), 0.5)
         await _end(process, mark)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -177,15 +179,25 @@ class _Asking:
         except TimeoutError:
             raise Failed(f"no answer within {limit_s:g} s") from None
 
+    async def hear_the_rest(self) -> None:
+        """Read what a process that ended left behind: it may say why."""
+        with suppress(OSError, ValueError):
+            while line := await self._out.readline():
+                self._message(line)
+
+    def _message(self, line: bytes) -> dict[str, Any] | None:
+        try:
+            message = msgspec.json.decode(line.removeprefix(_BOM))
+        except msgspec.DecodeError:
+            if text := line.decode(errors="replace").strip():
+                self._tail.append(f"stdout: {text[:400]}")
+            return None
+        return message if isinstance(message, dict) else None
+
     async def _answer(self) -> dict[str, Any]:
         while line := await self._out.readline():
-            try:
-                message = msgspec.json.decode(line.removeprefix(_BOM))
-            except msgspec.DecodeError:
-                if text := line.decode(errors="replace").strip():
-                    self._tail.append(f"stdout: {text[:400]}")
-                continue
-            if not isinstance(message, dict):
+            message = self._message(line)
+            if message is None:
                 continue
             if "method" in message:
                 if "id" in message:  # it asks us; we can do nothing

@@ -66,7 +66,12 @@ def test_a_failure_tells_step_command_exit_code_and_last_words(place: work.Place
 
 
 def test_what_a_server_says_on_the_wrong_stream_is_told_too(place: work.Place) -> None:
-    configure(home(place), bad=("--stdout", "no licence found", "--leave", "1"), loose=("--loose", "text"))
+    at_once = {"type": "command", "command": ["/bin/echo", "no licence at all"]}
+    configure(
+        home(place), bad=("--stdout", "no licence found", "--leave", "1"), at_once=at_once, loose=("--loose", "text")
+    )
+    (finding,) = work.try_server("at_once", place).findings
+    assert finding.detail.splitlines()[-1] == "stdout: no licence at all"
     (finding,) = work.try_server("bad", place).findings
     assert finding.detail.splitlines()[-1] == "stdout: no licence found"
     assert work.try_server("loose", place).data["works"]
