@@ -9,7 +9,8 @@ import csv
 import io
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -45,15 +46,13 @@ def usage(question: Question, environ: Mapping[str, str], now: float, left: Left
     """
     by = _kind(question.by)
     since, named = since_of(question.since, now)
-    connection = _ledger(environ)
     findings = tuple(left()) if left else ()
-    if connection is None:
-        return CommandResult("usage", {"periods": {}, "by": by, "rows": []}, findings=findings, summary=_NOTHING)
-    with connection:
+    with _ledger(environ) as connection:
+        if connection is None:
+            return CommandResult("usage", {"periods": {}, "by": by, "rows": []}, findings=findings, summary=_NOTHING)
         periods = {name: total(connection, since=start, project=question.project) for name, start in _periods(now)}
         parts = grouped(connection, by, since=since, project=question.project)
         whole = total(connection, since=since, project=question.project)
-    connection.close()
     tables = (_periods_table(periods), *((_parts_table(by, named, parts, environ),) if parts else ()))
     data = {
         "periods": {name: _figures(found) for name, found in periods.items()},
@@ -68,12 +67,11 @@ def usage(question: Question, environ: Mapping[str, str], now: float, left: Left
 def usage_csv(question: Question, environ: Mapping[str, str], now: float) -> str:
     """Every call of the time asked for, as CSV with a head line; cost in US dollars. Raises `ClaudeOrError`."""
     since, _ = since_of(question.since, now)
-    connection = _ledger(environ)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if connection is None:
-        return ""
-    with connection:
+    with _ledger(environ) as connection:
+        if connection is None:
+            return ""
         cursor = rows(connection, since=since)
         names = [column[0] for column in cursor.description]
         cost = names.index("cost")
@@ -84,7 +82,6 @@ def usage_csv(question: Question, environ: Mapping[str, str], now: float) -> str
                 plain = list(row)
                 plain[cost] = "" if row[cost] is None else format(to_dollars(row[cost]), "f")
                 writer.writerow(plain)
-    connection.close()
     return text.getvalue()
 
 
@@ -103,11 +100,11 @@ def since_of(text: str, now: float) -> tuple[int, str]:
         return _ms(today - timedelta(days=today.weekday())), "this week"
     if said == "all":
         return 0, "since the first call"
-    if said[:-1].isdigit() and said[-1] in AGES and len(said) < 6:
-        return _ms(today - timedelta(days=int(said[:-1]) * AGES[said[-1]])), f"last {said}"
     try:
+        if said.isascii() and said[:-1].isdigit() and said[-1] in AGES and len(said) < 6:
+            return _ms(today - timedelta(days=int(said[:-1]) * AGES[said[-1]])), f"last {said}"
         return _ms(date.fromisoformat(said)), f"since {said}"
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ClaudeOrError(
             f"--since {text}: no time that could be read",
             hint="Write a date (2026-11-01), an age (7d, 4w, 3m) or one of today, week, month, all.",
@@ -124,10 +121,14 @@ def _kind(by: str) -> By:
     return by
 
 
-def _ledger(environ: Mapping[str, str]) -> sqlite3.Connection | None:
+@contextmanager
+def _ledger(environ: Mapping[str, str]) -> Iterator[sqlite3.Connection | None]:
+    """The ledger for reading, None when there is none. Raises `ClaudeOrError`, also for damage that shows while it is read."""
     path = f"{data_folder(environ)}/{FILE}"
     try:
-        return read_ledger(path)
+        connection = read_ledger(path)
+        with closing(connection) if connection else nullcontext():
+            yield connection
     except (Broken, sqlite3.Error) as error:
         raise ClaudeOrError(
             f"the ledger {short(path, environ)} cannot be read: {error}",

@@ -116,7 +116,13 @@ def test_a_time_can_be_told_in_many_ways(said: str, day: tuple[int, int]):
     assert (start.month, start.day, start.hour) == (*day, 0)
 
 
-@pytest.mark.parametrize("question", [Question(since="yore"), Question(by="colour"), Question(since="99999d")])
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(by="colour"),
+        *(Question(since=said) for said in ("yore", "99999d", "9999y", "²d", "-5d", "0001-01-01x", "d")),
+    ],
+)
 def test_what_cannot_be_read_is_told_with_the_choices(environ: dict[str, str], question: Question):
     with pytest.raises(ClaudeOrError) as caught:
         usage(question, environ, NOON)
@@ -144,6 +150,18 @@ def test_a_broken_ledger_is_told_with_what_happens_next(environ: dict[str, str],
     with pytest.raises(ClaudeOrError) as caught:
         usage(Question(), environ, NOON)
     assert "set" in caught.value.hint
+
+
+def test_damage_in_the_middle_of_the_ledger_is_told_too(environ: dict[str, str], tmp_path: Path):
+    pay(environ, *({"session": f"s{n}" * 20} for n in range(300)))
+    path = tmp_path / "claude-or" / FILE
+    whole = bytearray(path.read_bytes())
+    for page in range(len(whole) // 8192 * 4096, len(whole) - 4096, 4096):
+        whole[page : page + 200] = b"\x55" * 200
+    path.write_bytes(whole)
+    for ask in (usage, usage_csv):
+        with pytest.raises(ClaudeOrError, match="cannot be read"):
+            ask(Question(since="all"), environ, NOON)
 
 
 def test_what_is_left_of_the_key_stands_below(environ: dict[str, str]):
