@@ -214,7 +214,7 @@ def _bar(cost: Decimal, most: Decimal) -> str:
 def _last_line(whole: Sum, named: str) -> str:
     if not whole.calls:
         return f"No calls {named}."
-    parts = [f"{whole.calls} calls {named}, {cost_text(whole)}"]
+    parts = [f"{whole.calls} call{'s' * (whole.calls != 1)} {named}, {cost_text(whole)}"]
     for count, word in ((whole.failed, "failed"), (whole.retried, "repeated"), (whole.cancelled, "cancelled")):
         if count:
             parts.append(f"{count} {word}")

@@ -24,6 +24,8 @@ USERS_FILE = "statusline.json"
 """In the run folder: the user's own `statusLine`, when it came by `--settings`."""
 USERS_LIMIT = 2.0
 """Seconds for the user's own command."""
+MARGIN = 4
+"""Columns that Claude Code keeps beside the line; what is longer it cuts. Source: Claude Code 2.1.330, seen."""
 NEAR = 0.8
 DIM, YELLOW, RED, PLAIN = "\x1b[2m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 
@@ -33,7 +35,8 @@ def main() -> int:
     # Claude Code writes and reads UTF-8, whatever the locale says.
     raw = sys.stdin.buffer.read().decode("utf-8", "replace") if not sys.stdin.isatty() else ""
     told = _object(raw)
-    lines = [*_users_lines(told, raw, os.environ), line(told, _status(os.environ), width(os.environ), os.environ)]
+    columns = max(width(os.environ) - MARGIN, 1)
+    lines = [*_users_lines(told, raw, os.environ), line(told, _status(os.environ), columns, os.environ)]
     sys.stdout.buffer.write(("\n".join(text for text in lines if text) + "\n").encode("utf-8", "replace"))
     return 0
 

@@ -116,12 +116,20 @@ def run(environ: dict[str, str], stdin: str) -> subprocess.CompletedProcess[str]
     command = [sys.executable, "-I", "-S", statusline.__file__]
     return subprocess.run(
         command,
-        env={**environ, "PATH": os.environ["PATH"], "COLUMNS": "200"},
+        env={"PATH": os.environ["PATH"], "COLUMNS": "200", **environ},
         input=stdin,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_what_the_client_keeps_beside_the_line_is_left_free(tmp_path: Path):
+    environ, told = world(tmp_path)
+    columns = len(WHOLE) + statusline.MARGIN
+    for width, whole in ((columns, True), (columns - 1, False)):
+        done = run({**environ, "COLUMNS": str(width)}, json.dumps(told))
+        assert (done.stdout == WHOLE + "\n") is whole
 
 
 def test_as_a_bare_script_it_prints_the_users_line_and_ours(tmp_path: Path):
