@@ -60,9 +60,10 @@ def _add_usage(app: typer.Typer, command: type[TyperCommand], answer: Answering)
         import time
 
         from claude_or.cli import usage as work
+        from claude_or.store.entries import storable
 
         now = time.time()
-        question = work.Question(by=by, since=since, project=os.getcwd() if here else None)
+        question = work.Question(by=by, since=since, project=storable(os.getcwd()) if here else None)
         if as_csv:
             sys.stdout.write(work.usage_csv(question, os.environ, now))
             return
