@@ -106,6 +106,11 @@ class Link:
         """Whether a client ever initialised, so that the next life can be made ready without one."""
         return self._params is not None
 
+    @property
+    def known(self) -> bool:
+        """Whether the server ever answered `initialize`."""
+        return self._result is not None
+
     def attach(self, send: Callable[[bytes], None]) -> None:
         """A new life began; `send` writes one message to it."""
         self._send = send

@@ -30,6 +30,8 @@ CRASH_SWEEP: Final = 0.25
 """Seconds per step that what is left of a crashed or hanging server gets; the next life waits for it."""
 NO_PROGRAM: Final = (126, 127)
 """Exit codes of a launcher that found no program: trying again cannot help."""
+PATIENT_STARTS: Final = 3
+"""Starts that may fail until a client that waits is told. The attempts go on, but `claude` would wait for all of them."""
 SHOWN_LINES: Final = 5
 """Lines of what it said last in an error that the model sees."""
 
@@ -71,6 +73,8 @@ class McpServer:
         self._state: State = "pending"
         self._unhealthy = ""
         self._was_ready = False
+        self._vain = 0
+        """Starts so far without any that worked."""
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._asked_for = False
@@ -192,6 +196,7 @@ class McpServer:
                 self.restarts.total += 1
                 index = 0
                 continue
+            self._vain = 0 if self._was_ready else self._vain + 1
             if not self._was_ready and index + 1 < len(self.launch.commands):
                 index += 1
                 continue
@@ -209,6 +214,8 @@ class McpServer:
             self.link.refuse(self.why())
         else:
             self._set("backoff")
+            if self._vain >= PATIENT_STARTS and not self.link.known:
+                self.link.refuse(self.why())
         if delay != 0:
             await self._any_of(delay, self._stopping.wait(), self._woken.wait())
         if self._asked_for:

@@ -206,6 +206,19 @@ class TestAServerThatDoesNotStart:
             assert text_in(await there.call(sid, "echo", text="at last")) == "at last"
             assert there.server.told()["restarts"] == 2
 
+    async def test_one_that_keeps_failing_holds_nobody_for_all_its_attempts(self, tmp_path: Path) -> None:
+        times = tmp_path / "times"
+        times.write_text("4")
+        async with relayed(tmp_path, "--leave-times", str(times), "--stderr", "no port") as there:
+            _, _, body = await there.post(initialize())
+            assert "exited with code 3 before it was ready" in body["error"]["message"]
+            assert "no port" in body["error"]["message"]
+            assert there.server.state == "backoff"
+            assert there.server.told()["restarts"] == 3, "the next one is being waited for"
+            await until(lambda: there.server.state == "up")
+            sid = await there.session()
+            assert text_in(await there.call(sid, "echo", text="after all")) == "after all"
+
     async def test_a_slow_one_is_held_and_later_used(self, tmp_path: Path) -> None:
         async with relayed(tmp_path, "--slow-start", "1.5", start_timeout=0.3) as there:
             _, _, body = await there.post(initialize())
