@@ -9,7 +9,7 @@ import csv
 import io
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -122,7 +122,7 @@ def _kind(by: str) -> By:
 
 
 @contextmanager
-def _ledger(environ: Mapping[str, str]) -> Iterator[sqlite3.Connection | None]:
+def _ledger(environ: Mapping[str, str]) -> Generator[sqlite3.Connection | None]:
     """The ledger for reading, None when there is none. Raises `ClaudeOrError`, also for damage that shows while it is read."""
     path = f"{data_folder(environ)}/{FILE}"
     try:

@@ -50,7 +50,7 @@ class McpLaunch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpSetup:
-    """All servers of one launch. What is not `lasting`, or holds a secret, is found anew at each launch and never stored."""
+    """All servers of one launch. What is not `lasting` is found anew at each launch and never stored."""
 
     launches: tuple[McpLaunch, ...] = ()
     passed: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
@@ -64,7 +64,7 @@ class McpSetup:
     secrets: tuple[str, ...] = ()
     """Values in `passed` that must not be stored or shown."""
     lasting: bool = True
-    """False when the next launch must ask again (an approval that was not given)."""
+    """False when the next launch must ask again (an approval that was not given), or when a variable holds a secret."""
 
 
 def setup_to_plain(setup: McpSetup) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def find_setup(environ: Mapping[str, str], cwd: str, ours: Mapping[str, str], as
     found = survey(environ, cwd, named_files(ours))
     _stop_at_mistakes(found)
     picked = _Picked()
-    lasting = True
+    # Also one that is left out was looked at with its variables.
+    lasting = not any(server.secrets for group in found.groups for server in group.servers)
     for group in found.groups:
         if group.trusted or (not group.mistakes and _approved_now(group, environ, ours, ask)):
             picked.take(group)

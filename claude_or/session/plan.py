@@ -119,10 +119,10 @@ def launch_plan(
         return plan
     mcp, setup = _servers(environ, cwd, ours, may_ask)
     files += [(place, *seen(place)) for place in setup.files]
-    # A secret never goes to the disk; such a launch costs the reading of its files each time.
-    storable = setup.lasting and not setup.secrets and not any(launch.secrets for launch in setup.launches)
-    plan.mcp = mcp if storable else None
-    _write(path, key, plan.plain(), files, [(name, environ.get(name)) for name in setup.variables])
+    # A secret never goes to the disk, neither where it was put in nor as what the answer depends on. Such a launch costs the
+    # reading of its files each time.
+    plan.mcp = mcp if setup.lasting else None
+    _write(path, key, plan.plain(), files, [(name, environ.get(name)) for name in setup.variables if setup.lasting])
     plan.mcp = mcp
     return plan
 

@@ -201,7 +201,7 @@ def test_what_a_project_brings_is_left_out_until_it_is_approved(home: Home) -> N
     assert [launch.name for launch in home.find(True).launches] == ["mine", "theirs"]
     approved = home.find(False)
     assert home.asked == []
-    assert approved.lasting
+    assert not approved.lasting, "it holds a secret"
     assert [launch.name for launch in approved.launches] == ["mine", "theirs"]
     assert stat.S_IMODE(Path(trust_file(home.environ)).stat().st_mode) == 0o600
 
@@ -225,8 +225,10 @@ def test_looking_for_node_runs_nothing_of_a_project_that_is_not_approved(home: H
 
 
 def test_any_change_asks_again(home: Home) -> None:
+    home.environ["OTHER"] = "plain"  # too short for a secret
     path = home.foreign("theirs: {command: 'two $OTHER'}")
     assert home.find(True).launches
+    assert home.find().lasting
     path.write_text(path.read_text() + "# more\n", encoding="utf-8")
     assert home.find().launches == ()
     assert home.find(True).launches
