@@ -29,6 +29,9 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 ONLY_LOCAL = ("command", "args", "python_version", "node_version", "environment", "inherit", "cwd", "health", "tools")
 ONLY_REMOTE = ("url", "headers")
+ONLY_SUPERVISED = ("python_version", "node_version", "inherit", "cwd", "health", "health_check")
+ELSEWHERE = {"env": "environment", "stdio": "command", "streamable-http": "http", "disabled": "enabled"}
+"""What other programs' files of MCP servers call it, and what it is called here."""
 _EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -113,7 +116,9 @@ def _path(values: Any, loc: tuple[Any, ...]) -> Path:
 def _sentence(kind: str, path: Path, context: Mapping[str, Any], given: Any) -> str:
     key = path[-1] if path else ""
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
-        return "unknown key" + nearest_hint(key, _known(path[:-1]))
+        known = _known(path[:-1])
+        named = ELSEWHERE.get(key, "")
+        return "unknown key" + (f"; did you mean {named}?" if named in known else nearest_hint(key, known))
     if key in {"python_version", "node_version"} and isinstance(given, (int, float)):
         example = "3.10" if key == "python_version" else "22"
         return f'put the version in quotes, like "{example}": without them YAML reads a number, and 3.10 becomes 3.1'
@@ -121,7 +126,8 @@ def _sentence(kind: str, path: Path, context: Mapping[str, Any], given: Any) -> 
         return f"put the value in quotes: YAML reads the number {given:g}, and trailing zeros are lost"
     if kind == "literal_error":
         expected = str(context.get("expected", "")).replace("'", "")
-        return f"expected {expected}, got {given!r}"
+        other = ELSEWHERE.get(str(given), "") if key == "type" else ""
+        return f"expected {expected}, got {given!r}" + (f"; did you mean {other}?" if other else "")
     if key == "command":
         return "expected a command line as text, or a list of its parts"
     expected = _EXPECTED.get(kind, "")
@@ -195,7 +201,15 @@ def _kind_problems(entry: Mapping[str, Any], here: Path) -> Iterator[Problem]:
     for key, other in (("python_version", "node_version"), ("node_version", "python_version")):
         if entry.get(key) and entry.get(other) and kind == other.partition("_")[0]:
             yield Problem(f"this means nothing for a server of type {kind}; remove it", (*here, key))
-    if entry.get("supervise") is False and entry.get("tools"):
+    if entry.get("supervise") is False and not is_remote:
+        yield from _unsupervised_problems(entry, here)
+
+
+def _unsupervised_problems(entry: Mapping[str, Any], here: Path) -> Iterator[Problem]:
+    if entry.get("tools"):
         yield Problem(
             "lists of tools need `supervise: true`; the client's own settings can deny tools", (*here, "tools")
         )
+    for key in ONLY_SUPERVISED:
+        if entry.get(key):
+            yield Problem("this needs `supervise: true`: the client starts the server without it", (*here, key))

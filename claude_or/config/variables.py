@@ -38,6 +38,8 @@ def interpolate(text: str, environ: Mapping[str, str], used: dict[str, str | Non
         found = environ.get(name)
         used[name] = found
         if match["default"] is not None:
+            if "${" in match["default"]:
+                raise VariableProblem(f"the default of {name} cannot hold a reference; write it out", name)
             return found or match["default"]
         if found is None:
             raise VariableProblem(f"the variable {name} is not set; set it, or write ${{{name}:-default}}", name)

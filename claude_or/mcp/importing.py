@@ -72,10 +72,10 @@ def _entry(name: str, given: Any, variables: list[str], notes: list[str]) -> dic
         kind = {"sse": "sse", "http": "http", "streamable-http": "http", "": "http"}.get(str(given.get("type") or ""))
         if kind is None:
             return None
-        entry: dict[str, Any] = {"type": kind, "url": given["url"]}
+        entry: dict[str, Any] = {"type": kind, "url": _escaped(given["url"])}
         if headers := _texts(given.get("headers")):
             entry["headers"] = {key: _kept(name, key, text, variables) for key, text in headers.items()}
-        return entry
+        return _finished(name, entry, given, ("type", "url", "headers"), notes)
     command = given.get("command")
     if not isinstance(command, str) or not command:
         return None
@@ -86,8 +86,20 @@ def _entry(name: str, given: Any, variables: list[str], notes: list[str]) -> dic
         entry["environment"] = {key: _kept(name, key, text, variables) for key, text in env.items()}
     if any(_SECRET_VALUE.match(part) for part in args if not part.startswith(("/", "http", "@"))):
         notes.append(f"{name}: an argument looks like a secret; put it into a variable and write ${{NAME}} instead")
+    return _finished(name, entry, given, ("type", "command", "args", "env"), notes)
+
+
+def _finished(
+    name: str, entry: dict[str, Any], given: Mapping[str, Any], taken: tuple[str, ...], notes: list[str]
+) -> dict[str, Any]:
+    """The entry with what both kinds may have; what has no place here is told."""
     if given.get("disabled") is True:
         entry["enabled"] = False
+    if isinstance(folder := given.get("cwd"), str) and "command" in entry:
+        entry["cwd"] = _escaped(folder)
+        taken = (*taken, "cwd")
+    if lost := [str(key) for key in given if key not in (*taken, "disabled")]:
+        notes.append(f"{name}: {', '.join(lost)} did not come along; it means nothing here")
     return entry
 
 

@@ -98,7 +98,7 @@ def resolve(name: str, entry: McpEntry, environ: Mapping[str, str], cwd: str, *,
         return values.resolved(name, problem=start.problem)
     if start.path:
         env["PATH"] = f"{start.path}:{env.get('PATH', os.defpath)}"
-    launch = _launch(name, entry, start, env, _cwd(entry, start, environ, cwd), values)
+    launch = _launch(name, entry, start, env, _cwd(entry, start, values, cwd), values)
     return values.resolved(name, launch=launch, notes=start.notes, interpreter=start.interpreter)
 
 
@@ -176,9 +176,11 @@ def _environment(entry: McpEntry, declared: Mapping[str, str], values: _Values) 
     return env | dict(declared)
 
 
-def _cwd(entry: McpEntry, start: Started, environ: Mapping[str, str], cwd: str) -> str:
+def _cwd(entry: McpEntry, start: Started, values: _Values, cwd: str) -> str:
+    environ = values.environ
     if entry.cwd:
-        named = home_folder(environ) + entry.cwd[1:] if entry.cwd == "~" or entry.cwd.startswith("~/") else entry.cwd
+        said = values.put("cwd", entry.cwd)
+        named = home_folder(environ) + said[1:] if said == "~" or said.startswith("~/") else said
         return os.path.normpath(os.path.join(cwd, named))
     if not start.neutral:
         return cwd

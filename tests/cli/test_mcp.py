@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from claude_or.cli import mcp as work
 from claude_or.errors import ClaudeOrError
@@ -153,7 +154,8 @@ CLAUDES: Mapping[str, Any] = {
             "env": {"GITHUB_TOKEN": "ghp_0123456789abcdef", "LEVEL": "info"},
         },
         "docs": {"type": "http", "url": "https://example.org/mcp", "headers": {"Authorization": "Bearer abc.def"}},
-        "kept": {"command": "uvx", "args": ["x"], "env": {"API_KEY": "${MY_KEY}"}},
+        "kept": {"command": "uvx", "args": ["x"], "env": {"API_KEY": "${MY_KEY}"}, "cwd": "/srv", "autoApprove": ["a"]},
+        "off": {"type": "sse", "url": "https://example.org/$x", "disabled": True},
         "broken": {"type": "ws", "url": "wss://x"},
     },
 }
@@ -164,7 +166,9 @@ def test_claudes_json_becomes_a_file_that_loads_and_holds_no_secret(place: work.
     given.write_text(json.dumps(CLAUDES), encoding="utf-8")
     done = work.import_file(str(given), place, force=False, to=None)
 
-    assert done.data["servers"] == ["git-hub", "docs", "kept"]
+    assert done.data["servers"] == ["git-hub", "docs", "kept", "off"]
+    assert "kept: autoApprove did not come along; it means nothing here" in [found.text for found in done.findings]
+    assert yaml.safe_load(done.data["text"])["servers"]["kept"]["cwd"] == "/srv"
     assert done.data["variables"] == ["GITHUB_TOKEN", "DOCS_AUTHORIZATION"]
     assert "ghp_" not in done.data["text"]
     assert "abc.def" not in done.data["text"]
@@ -172,6 +176,7 @@ def test_claudes_json_becomes_a_file_that_loads_and_holds_no_secret(place: work.
     servers = {row["name"]: row for row in work.list_servers(place).data}
     assert servers["git-hub"]["command"] == "npx --prefer-offline -y server-github 'cost $5'"
     assert servers["docs"]["kind"] == "remote"
+    assert servers["off"]["kind"] == "disabled"
     with pytest.raises(ClaudeOrError, match="exists already"):
         work.import_file(str(given), place, force=False, to=None)
 

@@ -102,6 +102,12 @@ servers:
         ("command: x\n    environment: {A-B: x}", "servers.a.environment: 'A-B' is no name of a variable"),
         ("command: x\n    enabled: maybe", "servers.a.enabled: expected true or false, got maybe"),
         ("command: x\n    health: {pong: true}", "servers.a.health.pong: unknown key; did you mean ping?"),
+        ("command: x\n    env: {A: b}", "servers.a.env: unknown key; did you mean environment?"),
+        (
+            "type: stdio\n    command: x",
+            "servers.a.type: expected python, node, command, http or sse, got 'stdio'; did you mean command?",
+        ),
+        ("command: x\n    supervise: false\n    cwd: /x", "servers.a.cwd: this needs `supervise: true`"),
         ("command: x\n    supervise: false\n    tools: {deny: [x]}", "servers.a.tools: lists of tools need"),
     ],
 )

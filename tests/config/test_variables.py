@@ -31,7 +31,9 @@ def test_references_are_replaced_once(text: str, becomes: str) -> None:
     assert interpolate(text, ENVIRON, {}) == becomes
 
 
-@pytest.mark.parametrize("text", ["${NOT_SET}", "$NOT_SET", "${", "${A", "${1}", "${A:x}"])
+@pytest.mark.parametrize(
+    "text", ["${NOT_SET}", "$NOT_SET", "${", "${A", "${1}", "${A:x}", "${NOT_SET:-${A}}", "${A:-${A}}"]
+)
 def test_what_cannot_be_followed_is_told(text: str) -> None:
     with pytest.raises(VariableProblem):
         interpolate(text, ENVIRON, {})

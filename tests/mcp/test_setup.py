@@ -105,6 +105,14 @@ def test_a_key_that_the_entry_itself_writes_is_given_with_a_warning(home: Home) 
     assert setup.warnings == ("MCP server a gets OPENROUTER_API_KEY, because its entry asks for it",)
 
 
+def test_the_working_folder_may_come_from_a_variable(home: Home) -> None:
+    home.user('a: {command: one, cwd: "${HOME}/work"}\nb: {command: two, cwd: "~/$OTHER"}')
+    assert [launch.cwd for launch in home.find().launches] == [
+        f"{home.environ['HOME']}/work",
+        f"{home.environ['HOME']}/{home.environ['OTHER']}",
+    ]
+
+
 def test_a_missing_variable_names_file_line_server_and_key(home: Home) -> None:
     home.user("a:\n  command: x\n  environment:\n    KEY: '${NOT_SET}'")
     with pytest.raises(ClaudeOrError) as caught:
