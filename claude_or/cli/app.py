@@ -15,12 +15,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from claude_or import __version__
 from claude_or.cli import app_mcp, app_models, app_money, app_setup
-from claude_or.errors import EXIT_FAILURE, EXIT_USAGE, ClaudeOrError
+from claude_or.errors import EXIT_USAGE, ClaudeOrError
 
 if TYPE_CHECKING:
     from claude_or.cli.result import CommandResult
     from claude_or.config.load import Overrides
 
+EXIT_INTERRUPTED = 130
 _UsageError: Any = typer.BadParameter.__mro__[1]
 """Every command line that cannot be read. Typer keeps the class in a private module, or takes it from Click, by version."""
 
@@ -174,9 +175,11 @@ def doctor(
     small: Small = None,
     profile: Profile = None,
     config: Config = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the details of what is well, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", metavar="", help="Tell the details of what is well, too.")
+    ] = False,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Take away what crashed sessions left, without asking.")
+        bool, typer.Option("--clean", metavar="", help="Take away what crashed sessions left, without asking.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -307,13 +310,15 @@ def run(arguments: list[str]) -> int:
     """Run one command, or show help, and return the exit code. Raises `ClaudeOrError` for the boundary in `cli/main.py`."""
     try:
         code = app(arguments, prog_name="claude-or", standalone_mode=False)
-    except typer.Abort:
-        return EXIT_FAILURE
+    except typer.Abort:  # Ctrl-C, or the end of input at a question
+        raise KeyboardInterrupt from None
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # by its name, as Typer does: older versions do not have it
             error.show()
             return EXIT_USAGE
         raise _in_our_words(error) from None
+    if code == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C, by version
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

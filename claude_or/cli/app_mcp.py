@@ -24,7 +24,7 @@ Session = Annotated[int | None, typer.Option("--session", metavar="PID", help="O
 
 def register(app: typer.Typer, command: type[TyperCommand], group: type[TyperGroup], answer: Answering) -> None:
     """Add `mcp` and its commands to the application."""
-    servers = typer.Typer(cls=group, no_args_is_help=True, options_metavar="", subcommand_metavar="COMMAND")
+    servers = typer.Typer(cls=group, no_args_is_help=True, options_metavar="[OPTIONS]", subcommand_metavar="COMMAND")
     app.add_typer(
         servers, name="mcp", rich_help_panel=MCP, help="The MCP servers of the files and of the running sessions."
     )

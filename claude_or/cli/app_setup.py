@@ -88,7 +88,7 @@ def _add_config(app: typer.Typer, command: type[TyperCommand], group: type[Typer
 
             from claude_or.cli import settings as work
 
-            return work.init(os.environ, os.getcwd(), project=project, force=force)
+            return work.init(os.environ, os.getcwd(), project=project, force=force, may_replace=_may_replace)
 
         answer("init", ask, as_json=as_json)
 
@@ -130,6 +130,15 @@ def _add_config(app: typer.Typer, command: type[TyperCommand], group: type[Typer
         typer.echo(schema_text(), nl=False)
 
     del init, show, check, path, edit, schema
+
+
+def _may_replace(path: str) -> bool:
+    """Whether somebody who can answer says so."""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return typer.confirm(f"{path} exists already. Replace it?", default=False, err=True)
 
 
 def _settings(what: str, file: str | None, profile: str | None = None, **more: bool) -> CommandResult:

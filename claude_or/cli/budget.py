@@ -22,7 +22,13 @@ def show_caps(environ: Mapping[str, str]) -> CommandResult:
         for scope, cap in caps.items():
             limit = f"${float(cap['limit']):.2f}" if cap["limit"] else "no cap"
             rows.append((str(session.pid), short(session.cwd, environ), scope, f"${float(cap['spent']):.4f}", limit))
-    columns = (Column("pid", True), Column("folder"), Column("cap"), Column("spent", True), Column("limit", True))
+    columns = (
+        Column("pid", True),
+        Column("folder", is_path=True),
+        Column("cap"),
+        Column("spent", True),
+        Column("limit", True),
+    )
     data = [
         {"pid": session.pid, "cwd": session.cwd, "caps_usd": told.get("budget", {}), "cost_usd": told["total"]["cost"]}
         for session, told in sessions

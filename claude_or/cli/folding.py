@@ -23,6 +23,9 @@ def folded(text: str, columns: int | None) -> str:
 
     lines: list[str] = []
     for line in text.split("\n"):
+        if max(map(len, line.split(" "))) >= columns:
+            lines.append(line)  # an address: the terminal breaks it, and knows that it is one
+            continue
         bare = line.lstrip()
         indent = len(line) - len(bare)
         sign, _, rest = bare.partition(" ")

@@ -58,6 +58,49 @@ Examples
   claude-or -- mcp list                   one of claude's own commands
   claude-or demo -p "Say hello"           no key, no network
 
-Everything else is Claude Code's: `claude --help` lists it. The key is read from
-OPENROUTER_API_KEY and never handed on. `claude-or COMMAND --help` tells more.
+Everything else is Claude Code's: `claude --help` lists it. Your key comes from
+`login`, OPENROUTER_API_KEY or a command of yours, and is never handed on.
+`claude-or COMMAND --help` tells more.
 """
+
+
+def fitted(text: str, columns: int) -> str:
+    """The help for a terminal that is narrower than it was written for: words move to the next line, below their own column."""
+    if not 0 < columns < 80:
+        return text
+    lines: list[str] = []
+    for line in _paragraphs(text):
+        at = _column_of(line)
+        first, words = line[:at], line[at:].split(" ")
+        if at + max(map(len, words)) > columns:
+            # No room beside the name: what it does stands below it.
+            lines.append(first.rstrip())
+            first = "      "
+        at = len(first)
+        for word in words:
+            if len(first.rstrip()) > at and len(first) + len(word) > columns:
+                lines.append(first.rstrip())
+                first = " " * at
+            first += word + " "
+        lines.append(first.rstrip())
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str) -> list[str]:
+    """The lines, those of one paragraph joined: it stands at the margin, and its lines are full but for the last."""
+    found: list[str] = []
+    goes_on = False
+    for line in text.split("\n"):
+        if goes_on and line and line[0] != " ":
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+        goes_on = len(line) > 70 and line[0] != " "
+    return found
+
+
+def _column_of(line: str) -> int:
+    """Where what a name does begins: behind the last wide gap, or at the line's first letter."""
+    indent = len(line) - len(line.lstrip())
+    gap = line.rfind("  ")
+    return gap + 2 if gap >= indent > 0 else indent

@@ -72,9 +72,10 @@ def _run(argv: Sequence[str]) -> int:
     if arguments.kind == "version":
         return _say_versions(environ)
     if arguments.kind == "help":
-        from claude_or.cli.help import HELP
+        from claude_or.cli.folding import columns_of
+        from claude_or.cli.help import HELP, fitted
 
-        sys.stdout.write(HELP)
+        sys.stdout.write(fitted(HELP, columns_of(sys.stdout) or 0))
         return EXIT_OK
     if arguments.theirs[:1] == ["statusline"] and arguments.kind == "command":
         from claude_or.session.statusline import main as show_status

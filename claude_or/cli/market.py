@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from claude_or.cli.known import abilities, rates_data
 from claude_or.cli.models import (
+    MODEL_COLUMNS,
     Listing,
     current_listing,
     key_or_none,
@@ -18,7 +19,7 @@ from claude_or.cli.models import (
     price_text,
     tokens_text,
 )
-from claude_or.cli.result import Column, CommandResult, Finding, Table
+from claude_or.cli.result import CommandResult, Finding, Table
 from claude_or.config.folders import cache_folder
 from claude_or.config.load import load
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
@@ -135,8 +136,6 @@ def _search_findings(asked: Search, catalog: Catalog | None, found: int, shown: 
 
 
 def _models_table(found: list[ModelInfo]) -> Table:
-    numbers = (Column(title, is_number=True) for title in ("window", "output", "in", "out", "cached"))
-    columns = (Column("model"), *numbers, Column("can", is_prose=True))
     rows = tuple(
         (
             f"{info.slug}\nnow {info.alias_target}" if info.alias_target else info.slug,
@@ -147,7 +146,7 @@ def _models_table(found: list[ModelInfo]) -> Table:
         )
         for info in found
     )
-    return Table("Models, with prices in US dollars per million tokens", columns, rows)
+    return Table("Models, with prices in US dollars per million tokens", MODEL_COLUMNS, rows)
 
 
 def price_cells(rates: Rates, *, is_free: bool = False) -> tuple[str, ...]:

@@ -69,7 +69,8 @@ def list_servers(place: Place) -> CommandResult:
         if name not in effective:
             rows.append((name, "disabled", "no", "", source.shown))
             data.append({"name": name, "kind": "disabled", "starts": False, "file": source.path})
-    columns = (Column("server"), Column("kind"), Column("starts"), Column("command", is_prose=True), Column("file"))
+    last = (Column("command", is_path=True), Column("file", is_path=True, minor=1))
+    columns = (Column("server"), Column("kind"), Column("starts"), *last)
     own = short(user_place(place.environ, place.cwd), place.environ)
     return CommandResult(
         "mcp list",
@@ -96,8 +97,8 @@ def status(environ: Mapping[str, str]) -> CommandResult:
                 str(one["restarts"]), tools, one["last_error"],
             ))  # fmt: skip
     columns = (
-        Column("session", True), Column("server"), Column("state"), Column("pid", True), Column("up", True),
-        Column("restarts", True), Column("tools", True), Column("last error", is_prose=True),
+        Column("session", True), Column("server"), Column("state"), Column("pid", True, minor=3), Column("up", True),
+        Column("restarts", True, minor=1), Column("tools", True, minor=2), Column("last error", is_prose=True),
     )  # fmt: skip
     summary = (
         "" if rows else "No running session has MCP servers; `claude-or mcp list` shows what a session would start."

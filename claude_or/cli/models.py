@@ -187,14 +187,15 @@ def _roles_table(chosen: Mapping[Role, RoleChoice], loaded: Loaded) -> Table:
             role.replace("_", " "),
             written(choice.slug, choice.host),
             choose_path(choice.slug, choice.host, loaded.settings).path,
-            _brief(loaded.origin(choice.origin) if choice.origin else DEFAULT),
+            brief(loaded.origin(choice.origin) if choice.origin else DEFAULT),
         )
         for role, choice in named(chosen, loaded.settings).items()
     )
-    return Table("Roles", tuple(Column(title) for title in ("role", "model", "path", "set by")), rows)
+    columns = (Column("role"), Column("model"), Column("path", minor=1), Column("set by", is_path=True))
+    return Table("Roles", columns, rows)
 
 
-def _brief(origin: Origin) -> str:
+def brief(origin: Origin) -> str:
     """The origin without the file's folder, which `doctor` and the JSON form tell."""
     who, comma, where = str(origin).rpartition(", ")
     return who + comma + (where.rpartition("/")[2] if origin.line else where)
@@ -202,14 +203,24 @@ def _brief(origin: Origin) -> str:
 
 def _models_table(loaded: Loaded, catalog: Catalog | None) -> Table:
     """Every model in use; what only roles are there for stands in the table above."""
-    numbers = (Column(title, is_number=True) for title in ("window", "output", "in", "out", "cached"))
-    columns = (Column("model"), *numbers, Column("can", is_prose=True))
     rows = tuple(
         _model_row(written(slug, host), uses, known_of(slug, host, loaded.settings, catalog))
         for (slug, host), uses in models_in_use(loaded.settings).items()
     )
     of_a_day = f", as of {catalog.day}" if catalog and catalog.is_bundled else ""
-    return Table(f"Models, with prices in US dollars per million tokens{of_a_day}", columns, rows)
+    return Table(f"Models, with prices in US dollars per million tokens{of_a_day}", MODEL_COLUMNS, rows)
+
+
+MODEL_COLUMNS = (
+    Column("model"),
+    Column("window", is_number=True),
+    Column("output", is_number=True, minor=3),
+    Column("in", is_number=True),
+    Column("out", is_number=True),
+    Column("cached", is_number=True, minor=2),
+    Column("can", is_prose=True, minor=1),
+)
+"""Of a table of models; without the least of them it fits 60 columns."""
 
 
 def _model_row(name: str, uses: list[str], known: Known) -> tuple[str, ...]:

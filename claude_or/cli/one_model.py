@@ -198,8 +198,9 @@ def _step_text(rates: Rates) -> str:
 def _endpoints_table(endpoints: tuple[Endpoint, ...]) -> Table | None:
     if not endpoints:
         return None
-    numbers = ("window", "output", "in", "out", "cached", "up %", "tok/s")
-    columns = (Column("provider"), *(Column(title, is_number=True) for title in numbers), Column("tools"))
+    numbers = {"window": 0, "output": 3, "in": 0, "out": 0, "cached": 2, "up %": 0, "tok/s": 1}
+    titled = (Column(title, is_number=True, minor=minor) for title, minor in numbers.items())
+    columns = (Column("provider"), *titled, Column("tools"))
     rows = tuple(
         (
             endpoint.tag or endpoint.provider,

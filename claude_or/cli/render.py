@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 _PIPE_WIDTH = 10_000
 _GAP = 2
+PATH_LEAST = 16
+"""Columns that a path keeps where there is not enough room for it."""
 _STYLE: dict[Level, str] = {"ok": "green", "note": "cyan", "warn": "yellow", "error": "red"}
 _SIGN: dict[Level, tuple[str, str]] = {"ok": ("✓", "ok"), "note": ("·", "-"), "warn": ("!", "!"), "error": ("✗", "x")}
 
@@ -43,7 +46,12 @@ def show(result: CommandResult, *, as_json: bool, out: IO[str] | None = None) ->
 def _parts(result: CommandResult, width: int, *, ascii_only: bool) -> Iterator[RenderableType]:
     """Tables, findings and the last line, with a blank line between."""
     for table in result.tables:
-        yield _table(table, width)
+        fitting, left_out = _without_minor(table, width)
+        yield _table(fitting, width)
+        if left_out:
+            named = [title for title in left_out if title]
+            if named:
+                yield _note(f"left out here: {', '.join(named)}; a wider window has room for it")
         yield ""
     if result.findings:
         yield _findings(result.findings, ascii_only=ascii_only)
@@ -104,7 +112,7 @@ def _table(table: Table, width: int) -> RenderableType:
         shown.add_column(
             column.title,
             justify="right" if column.is_number else "left",
-            no_wrap=column.is_number or (whole and not column.is_prose),
+            no_wrap=column.is_number or (whole and not column.is_prose and not column.is_path),
             overflow="fold",
         )
     for row in table.rows:
@@ -112,16 +120,40 @@ def _table(table: Table, width: int) -> RenderableType:
     return shown
 
 
+def _note(text: str) -> RenderableType:
+    from rich.text import Text
+
+    return Text(text, style="dim")
+
+
+def _without_minor(table: Table, width: int) -> tuple[Table, list[str]]:
+    """The table without the columns that are least missed, until it fits or only the others are left; and their titles."""
+    left_out: list[str] = []
+    minor = sorted((column for column in table.columns if column.minor), key=lambda column: -column.minor)
+    for column in minor:
+        if _fits_without_folding(table, width):
+            break
+        at = table.columns.index(column)
+        table = replace(
+            table,
+            columns=table.columns[:at] + table.columns[at + 1 :],
+            rows=tuple(row[:at] + row[at + 1 :] for row in table.rows),
+        )
+        left_out.append(column.title)
+    return table, left_out
+
+
 def _fits_without_folding(table: Table, width: int) -> bool:
-    """Whether names can stay in one piece when prose alone gives way, down to its longest word."""
+    """Whether names can stay in one piece when prose alone gives way, down to its longest word, and paths to a part."""
     needed = 0
     for column, *cells in zip(table.columns, *table.rows, strict=True):
         pieces = [
-            piece
+            len(piece)
             for text in (column.title, *cells)
             for piece in (text.split() if column.is_prose else text.split("\n"))
         ]
-        needed += max((len(piece) for piece in pieces), default=0) + _GAP
+        widest = max(pieces, default=0)
+        needed += (min(widest, PATH_LEAST) if column.is_path else widest) + _GAP
     return needed - _GAP <= width
 
 

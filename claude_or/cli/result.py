@@ -26,11 +26,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. Numbers stand right; prose may be broken between words where a name may not."""
+    """A column of a table. Numbers stand right; prose may be broken between words, and a path anywhere, where a name may not.
+
+    On a terminal that is too narrow for all of them, those with the highest `minor` are left out first; 0 always stays.
+    """
 
     title: str
     is_number: bool = False
     is_prose: bool = False
+    is_path: bool = False
+    minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
+from claude_or.cli.models import brief
 from claude_or.cli.result import Column, CommandResult, Finding, Table
 from claude_or.config.folders import cache_folder, config_folder, data_folder, short, state_folder
 from claude_or.config.load import PROJECT_FILE, Overrides, load, user_file
@@ -75,9 +76,17 @@ def user_text(big: str = "", small: str = "") -> str:
     )
 
 
-def init(environ: Mapping[str, str], cwd: str, *, project: bool, force: bool) -> CommandResult:
-    """Write a commented configuration. Raises `ClaudeOrError` when there is one already."""
+def init(
+    environ: Mapping[str, str],
+    cwd: str,
+    *,
+    project: bool,
+    force: bool,
+    may_replace: Callable[[str], bool] = lambda _path: False,
+) -> CommandResult:
+    """Write a commented configuration. Raises `ClaudeOrError` when there is one already that may not be replaced."""
     path = os.path.join(cwd, PROJECT_FILE) if project else user_file(environ, cwd)[0]
+    force = force or (os.path.lexists(path) and may_replace(short(path, environ)))
     text = PROJECT_TEXT.format(schema=SCHEMA_URL) if project else user_text()
     write_new(path, text, environ, force=force)
     said = f"{short(path, environ)} is written; nothing in it is in force until you take away a `#`."
@@ -108,13 +117,15 @@ def write_new(path: str, text: str, environ: Mapping[str, str], *, force: bool =
 def show_config(environ: Mapping[str, str], cwd: str, overrides: Overrides, *, everything: bool) -> CommandResult:
     """The values in force with where each came from; defaults only when everything is wanted. Raises `ClaudeOrError`."""
     loaded = load(environ, cwd, overrides)
-    said = [(key, value, str(loaded.origin(key))) for key, value in leaves(loaded.settings)]
+    said = [(key, value, loaded.origin(key)) for key, value in leaves(loaded.settings)]
     shown = [row for row in said if everything or row[0] in loaded.origins]
-    columns = (Column("key"), Column("value"), Column("from"))
-    rows = tuple((key, _shown(value), origin) for key, value, origin in shown)
-    data = {key: {"value": value, "origin": origin} for key, value, origin in said}
+    columns = (Column("key"), Column("value", is_path=True), Column("from", is_path=True))
+    rows = tuple((key, _shown(value), brief(origin)) for key, value, origin in shown)
+    data = {key: {"value": value, "origin": str(origin)} for key, value, origin in said}
     findings = tuple(Finding("warn", "config", warning) for warning in loaded.warnings)
-    summary = "" if everything else "Everything else is default; `claude-or config show --all` lists it."
+    read = [short(seen.path, environ) for seen in loaded.files if seen.size >= 0]
+    summary = f"Read: {', '.join(read) or 'no file'}."
+    summary += "" if everything else " Everything else is default; `claude-or config show --all` lists it."
     return CommandResult("config show", data, (Table("In force", columns, rows),) if rows else (), findings, summary)
 
 
@@ -139,7 +150,9 @@ def show_paths(environ: Mapping[str, str], cwd: str, overrides: Overrides) -> Co
         "ledger": os.path.join(data_folder(environ), "ledger.sqlite"),
     }
     rows = tuple((name, path, "" if os.path.exists(path) else "not there yet") for name, path in places.items())
-    return CommandResult("config path", places, (Table("", (Column(""), Column("path"), Column("")), rows),))
+    return CommandResult(
+        "config path", places, (Table("", (Column(""), Column("path", is_path=True), Column("")), rows),)
+    )
 
 
 def edit_config(environ: Mapping[str, str], cwd: str, overrides: Overrides) -> CommandResult:

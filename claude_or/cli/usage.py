@@ -167,13 +167,13 @@ def _periods_table(periods: Mapping[str, Sum]) -> Table:
 def _parts_table(by: By, named: str, parts: list[Sum], environ: Mapping[str, str]) -> Table:
     most = max((found.cost for found in parts), default=Decimal(0))
     columns = (
-        Column(by),
+        Column(by, is_path=by == "project"),
         Column("cost", True),
         Column("calls", True),
         Column("in", True),
-        Column("cached", True),
+        Column("cached", True, minor=1),
         Column("out", True),
-        Column(""),
+        Column("", minor=2),
     )
     cells = tuple(
         (short(found.name, environ) if by == "project" else found.name or "-", *_cells(found), _bar(found.cost, most))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from claude_or.config.folders import cache_folder, data_folder, state_folder
+from claude_or.config.folders import cache_folder, data_folder, short, state_folder
 from claude_or.config.schema import from_plain
 from claude_or.errors import EXIT_BUDGET, EXIT_OK, EXIT_PROXY, ClaudeOrError
 from claude_or.log import without_secrets
@@ -209,7 +209,7 @@ def _sum_up(session: Session, gate: Gateway, lookout: Lookout) -> None:
     session.summary = summary_line(
         gate.tally,
         seconds=seconds,
-        log_path=gate.log_path,
+        log_path=short(gate.log_path, session.environ),
         assumed=session.plan.facts["assumed"],
         bundled=session.plan.facts["bundled"],
         books=gate.books,

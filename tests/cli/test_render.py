@@ -88,6 +88,40 @@ def test_a_name_is_folded_rather_than_cut_when_nothing_else_helps(monkeypatch: p
     assert name.startswith("a/very-long-name-that-stays-whole")
 
 
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int, table: Table) -> list[str]:
+    for name, value in (("COLUMNS", str(width)), ("NO_COLOR", "1"), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(name, value)
+    text = shown(CommandResult("look", tables=(table,)), Terminal())
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(120, ""), (43, ""), (42, "left out here: c;"), (36, "left out here: c;"), (35, "left out here: c, b;")],
+)
+def test_columns_that_are_least_missed_make_room_for_names(
+    monkeypatch: pytest.MonkeyPatch, width: int, left_out: str
+) -> None:
+    columns = (Column("name"), Column("b", True, minor=1), Column("c", True, minor=2), Column("in", True))
+    table = Table("Things", columns, (("a/name-that-stays-whole", "12345", "12345", "1.00"),))
+
+    lines = on_a_terminal(monkeypatch, width, table)
+
+    assert any("a/name-that-stays-whole" in line and line.endswith(" 1.00") for line in lines), lines
+    assert ("left out" in "\n".join(lines)) == bool(left_out)
+    assert left_out in " ".join(lines)
+    assert max(len(line.rstrip()) for line in lines) <= width
+
+
+def test_a_path_gives_way_before_a_name_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table("Things", (Column("key"), Column("from", is_path=True)), (("a.rather.long.key", "/a/long/path" * 4),))
+
+    lines = on_a_terminal(monkeypatch, 40, table)
+
+    assert any(line.startswith("a.rather.long.key  /a/") for line in lines), lines
+    assert max(map(len, lines)) <= 40
+
+
 def test_colours_follow_the_terminal_and_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import trustme
 
 from claude_or.cli.login import Person, login, logout
 from claude_or.config.schema import OpenRouter, Settings
@@ -152,6 +154,40 @@ def test_a_code_for_another_login_gives_nothing(authority: Authority):
     code = authority.allow(other.page(None))
     with pytest.raises(ClaudeOrError):
         exchange(mine, code)
+
+
+def test_a_company_that_opens_connections_is_trusted_where_the_user_says_so(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    company = trustme.CA()
+    company.cert_pem.write_to_path(str(tmp_path / "company.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    company.issue_cert("127.0.0.1").configure_cert(context)
+    authority.server.socket = context.wrap_socket(authority.server.socket, server_side=True)
+    authority.base_url = authority.base_url.replace("http:", "https:")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)
+    environ = {"HOME": str(tmp_path)}
+    with pytest.raises(ClaudeOrError) as caught:
+        login("paste", environ, settings(authority), person(authority)[0], 0.0, in_file=True)
+    assert "the certificate of 127.0.0.1 is not trusted" in caught.value.message
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(tmp_path / "company.pem"))
+    result = login("paste", environ, settings(authority), person(authority)[0], 0.0, in_file=True)
+    assert "$9.00 of $10.00 left" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://127.0.0.1:9", "127.0.0.1 cannot be reached (connection refused)"),
+        ("https://no-such-host.invalid", "the name no-such-host.invalid could not be looked up"),
+    ],
+)
+def test_a_host_that_is_not_there_is_told_in_words(address: str, words: str):
+    with pytest.raises(ClaudeOrError) as caught:
+        exchange(Login.begin(f"{address}/api/v1"), "a-code")
+    assert words in caught.value.message
+    assert "claude-or doctor" in caught.value.hint
 
 
 def test_only_the_secret_path_is_answered_and_only_once():
