@@ -178,7 +178,7 @@ def _see_to_typos(arguments: Arguments, argv: Sequence[str]) -> None:
         sys.stderr.write("".join(f"claude-or: {line}\n" for line in remarks(theirs)))
         return
     sys.stderr.write(
-        f"No such command {theirs[0]!r}. Did you mean `claude-or {meant}`? [y = run it, Enter = send it as a prompt] "
+        f"No such command {theirs[0]!r}. Did you mean `claude-or {meant}`?\n[y = run it, Enter = send it as a prompt] "
     )
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in {"y", "yes"}:

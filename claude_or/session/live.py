@@ -288,6 +288,10 @@ async def _serve(
         sys.stderr.write("".join(f"claude-or: {line}\n" for line in plan.facts.get("loud", ())))
         sys.stdout.write(f"claude-or serves on http://127.0.0.1:{port}\n")
         sys.stdout.flush()
+        if sys.stderr.isatty():
+            sys.stderr.write(
+                f"  → ANTHROPIC_BASE_URL=http://127.0.0.1:{port} ANTHROPIC_AUTH_TOKEN=<the token>; Ctrl-C ends it.\n"
+            )
         failed = await over
     if failed is not None:
         raise ClaudeOrError(
