@@ -20,7 +20,7 @@ from claude_or.config.schema import Settings
 from claude_or.config.search_sources import MCP
 from claude_or.errors import EXIT_USAGE, ClaudeOrError
 from claude_or.proxy.messages import session_in
-from claude_or.reply.assemble import eyes_for, profile_of, search_source
+from claude_or.reply.assemble import eyes_for, profile_of, search_source, seen_by
 from claude_or.routing.ask import Ask, Plan, Route
 from claude_or.routing.catalog import Catalog
 from claude_or.routing.paths import PathChoice, choose_path
@@ -134,7 +134,7 @@ def _put_in_words(
     if route.path == "native":
         return {}
     eyes = eyes_for(profile, settings, catalog) is not None
-    kinds = [one.kind for one in unseen(ask.request, profile, pictures=eyes)]
+    kinds = [one.kind for one in unseen(ask.request, seen_by(profile, settings), pictures=eyes)]
     said: dict[str, str] = {}
     if count := kinds.count("picture"):
         said["pictures"] = f"{count}, described by models.vision, {settings.models.vision}, in calls of their own"

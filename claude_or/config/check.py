@@ -41,6 +41,7 @@ RANGES: dict[Path, tuple[float, float]] = {
     ("budget", "project"): (0, 1_000_000),
     ("budget", "month"): (0, 1_000_000),
     ("ledger", "keep_days"): (1, 36_500),
+    ("sight", "keep_days"): (0, 3650),
     ("structured_output", "retries"): (0, 5),
     ("web_search", "max_results"): (1, 20),
     ("web_search", "seconds"): (1, 120),

@@ -300,6 +300,18 @@ class WebSearch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What happens with pictures and PDFs that a model or its host cannot take. Who describes pictures is `models.vision`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    keep_days: int = 30
+    """Days that the description of a picture is kept on disk after it was last needed; 0 keeps none."""
+    pdf_text: bool = True
+    """Give hosts that open no files the text of PDFs, extracted on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StructuredOutput:
     """What happens when a request wants its answer to fit a JSON schema and the model's host does not see to it."""
 
@@ -339,6 +351,7 @@ class Settings:
     budget: Budget = field(default_factory=Budget)
     ledger: Ledger = field(default_factory=Ledger)
     web_search: WebSearch = field(default_factory=WebSearch)
+    sight: Sight = field(default_factory=Sight)
     structured_output: StructuredOutput = field(default_factory=StructuredOutput)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much goes to the log of a session."""
@@ -370,6 +383,7 @@ def from_plain(plain: dict[str, Any]) -> Settings:
         budget=Budget(**plain["budget"]),
         ledger=Ledger(**plain["ledger"]),
         web_search=WebSearch(**plain["web_search"]),
+        sight=Sight(**plain["sight"]),
         structured_output=StructuredOutput(**plain["structured_output"]),
         log_level=plain["log_level"],
         log=Log(**plain["log"]),

@@ -112,13 +112,18 @@ def _answering(route: Route, inner: Replier, parts: Parts) -> Replier:
 
 
 def _seeing(route: Route, inner: Replier, parts: Parts) -> Replier:
-    profile = profile_of(route, parts.catalog(), parts.settings())
+    profile = seen_by(profile_of(route, parts.catalog(), parts.settings()), parts.settings())
     if route.path == "native" or (profile.files and profile.images is not False):
         return inner
     plan = eyes_for(profile, parts.settings(), parts.catalog())
     # Pins of their own: who describes a picture says nothing about who answers the conversation.
     eyes = _fallback([(other, _guarded(other, parts)) for other in plan.routes], parts, Pins()) if plan else None
     return Sight(inner=inner, profile=profile, album=parts.album, read=pdf_text, eyes=eyes, plan=plan)
+
+
+def seen_by(profile: ModelProfile, settings: Settings) -> ModelProfile:
+    """What is put into words is what this profile cannot take; with `sight.pdf_text` off a PDF stays what it is."""
+    return profile if settings.sight.pdf_text else msgspec.structs.replace(profile, files=True)
 
 
 def eyes_for(profile: ModelProfile, settings: Settings, catalog: Catalog | None) -> Plan | None:

@@ -1,18 +1,18 @@
 """Eyes for a model that has none, and the text of PDFs for a host that opens no files.
 
 Before the model is asked, what it cannot take is put into words (`translate/sight.py`): a picture by the vision model of the
-configuration, in a call that passes a meter of its own, a PDF by its text. Each content is looked at once in a session, however many
-requests and turns hold it. Nothing here ever fails a request: what could not be put into words becomes the note that stands there
+configuration, in a call that passes a meter of its own, a PDF by its text. Each content is looked at once, however many requests and turns
+hold it, and pictures once for later sessions, too: another description would move the cached prefix. Nothing here ever fails a request: what could not be put into words becomes the note that stands there
 without this wrapper.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -35,10 +35,20 @@ ALL_SECONDS: Final = 240.0
 _log = get_log("reply")
 
 
-class Album:
-    """What was put into words in this session, by content. One for all requests."""
+class Kept(Protocol):
+    """Descriptions of earlier sessions. Both may block; `write` raises `OSError`."""
 
-    def __init__(self) -> None:
+    def read(self, slug: str, keys: Iterable[str]) -> dict[str, str]: ...
+
+    def write(self, slug: str, key: str, words: str) -> None: ...
+
+
+class Album:
+    """What was put into words in this session, by content, and what `kept` has from earlier ones. One for all requests."""
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self._kept = kept
+        self._recalled: set[str] = set()
         self._words: dict[str, str] = {}
         self._failed: dict[str, int] = {}
         self._running: dict[str, asyncio.Event] = {}
@@ -55,6 +65,29 @@ class Album:
         """Leave it a note for good."""
         self._failed[key] = MOST_TRIES
 
+    async def recall(self, slug: str, keys: Iterable[str]) -> None:
+        """Learn what `slug` said of these in earlier sessions; each is asked for once."""
+        new = [key for key in keys if key not in self._words and key not in self._recalled]
+        if self._kept is None or not new:
+            return
+        for key, words in (await asyncio.to_thread(self._kept.read, slug, new)).items():
+            self._add(key, words)
+        self._recalled.update(new)
+
+    async def keep(self, slug: str, key: str, words: str) -> None:
+        """Keep what `slug` said for later sessions. A disk that does not take it is no failure."""
+        if self._kept is None:
+            return
+        try:
+            await asyncio.to_thread(self._kept.write, slug, key, words)
+        except OSError as error:
+            _log.warning("description not kept", reason=error.strerror)
+
+    def _add(self, key: str, words: str) -> None:
+        if len(self._words) >= MOST_KEPT:
+            del self._words[next(iter(self._words))]
+        self._words[key] = words
+
     async def look(self, key: str, how: Callable[[], Awaitable[str]]) -> None:
         """Have it put into words unless that was done, is being done, or is hopeless."""
         while not (key in self._words or self.is_hopeless(key)):
@@ -65,9 +98,7 @@ class Album:
             done = self._running[key] = asyncio.Event()
             try:
                 if words := await how():
-                    if len(self._words) >= MOST_KEPT:
-                        del self._words[next(iter(self._words))]
-                    self._words[key] = words
+                    self._add(key, words)
                     return
                 self._failed[key] = self._failed.get(key, 0) + 1
                 return
@@ -107,6 +138,9 @@ class Sight:
                 yield burst
 
     async def _look_at(self, found: list[Sighted], ask: Ask) -> None:
+        if self.plan is not None:
+            pictures = (one.key for one in found if one.kind == "picture")
+            await self.album.recall(self.plan.routes[0].slug, pictures)
         new = [one for one in found if self.album.words(one.key) is None and not self.album.is_hopeless(one.key)]
         # The newest matter most.
         for one in new[:-MOST_NEW]:
@@ -141,5 +175,7 @@ class Sight:
             reason = failed.failure.message if isinstance(failed, ReplyFailed) else "it took too long"
             _log.warning("picture not described", slug=slug, content=one.key[:12], reason=reason)
             return ""
+        if words:
+            await self.album.keep(slug, one.key, words)
         _log.info("picture described", slug=slug, characters=len(words), content=one.key[:12])
         return words

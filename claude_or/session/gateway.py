@@ -30,6 +30,8 @@ from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
 from claude_or.routing.expiry import expiring
 from claude_or.session.books import Books
+from claude_or.store.descriptions import FOLDER as DESCRIPTIONS
+from claude_or.store.descriptions import Descriptions
 from claude_or.translate.web_search import SearchFailed
 from claude_or.upstream.catalogue import Answer, Unreachable, best_known, is_stale, refresh
 from claude_or.upstream.hosts import Hosts
@@ -107,7 +109,9 @@ class Gateway:
         self._requests = Requests()
         self._pins = Pins()
         self._scales = Scales()
-        self._album = Album()
+        days = settings.sight.keep_days
+        self._descriptions = Descriptions(os.path.join(cache_folder, DESCRIPTIONS), days)
+        self._album = Album(self._descriptions if days else None)
         self._search = search_by(lambda: self.settings.web_search, environ or {}, _tools_of(fleet) if fleet else None)
         # As it was at the start, when the user was told: an edit in the middle would write down what nobody expects.
         self._content = settings.log.content
@@ -271,6 +275,8 @@ class Gateway:
         removed = await asyncio.to_thread(log.prune, os.path.dirname(self.log_path), keep=self.log_path)
         if removed:
             _log.info("old logs removed", files=len(removed))
+        if count := await asyncio.to_thread(self._descriptions.prune):
+            _log.info("old descriptions removed", files=count)
 
     async def _refresh_listing(self, host: OpenRouter) -> None:
         """A listing older than a day is fetched anew, for prices and limits; the launch after this one knows the windows."""

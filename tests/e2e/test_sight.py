@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
+
 from tests.e2e.test_hosts import configure
 from tests.fakes.listing import GEMINI, GLM, SMALL
 from tests.fakes.openrouter import Ask
@@ -23,7 +25,7 @@ def result_in(messages: list[dict[str, Any]]) -> str:
 async def test_a_picture_that_the_client_reads_is_told_in_words_to_a_model_without_eyes(lab: Lab) -> None:
     configure(lab, f"models: {{big: {GLM}, small: {SMALL}, vision: {GEMINI}}}\n")
     (lab.project / "dot.png").write_bytes(base64.b64decode(png(90, 64)))
-    steps = [tool_call("Read", {"file_path": str(lab.project / "dot.png")}), text("A grey square."), text("Bye.")]
+    steps = [tool_call("Read", {"file_path": str(lab.project / "dot.png")}), text("A grey square.")]
 
     def brain(ask: Ask, _n: int) -> Scripted:
         if ask.model == GEMINI:
@@ -40,6 +42,18 @@ async def test_a_picture_that_the_client_reads_is_told_in_words_to_a_model_witho
     assert "A plain grey square without any text." in result_in(told.messages)
     assert "base64" not in str(told.messages)
     assert GEMINI in done.stderr, "the summary names who was asked"
+
+    steps.append(text("Grey, as I said."))
+    later = await lab.ask("which colour?", "--continue")
+    assert (later.code, later.result["result"]) == (0, "Grey, as I said."), later.stderr
+    assert [ask.model for ask in lab.host.asks].count(GEMINI) == 1, "a resumed conversation knows the picture"
+    resumed = [ask for ask in lab.host.asks if ask.model == GLM][-1]
+    words = result_in(told.messages)
+    assert words[1:-1] in str(resumed.messages), "and tells it in the same words, so that the cache holds"
+    logs = lab.home / ".local/state/claude-or/logs"
+    calls = [msgspec.json.decode(line) for file in logs.glob("*.jsonl") for line in file.read_bytes().splitlines()]
+    assert [line["slug"] for line in calls if line["event"] == "picture described"] == [GEMINI]
+    assert "grey square" not in str(calls)
 
 
 async def test_a_pdf_that_the_client_reads_is_told_as_text_to_a_host_that_opens_none(lab: Lab) -> None:

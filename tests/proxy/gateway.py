@@ -22,6 +22,7 @@ from claude_or.reply.assemble import Parts, assemble
 from claude_or.reply.breaker import Breakers
 from claude_or.reply.budget import Budget
 from claude_or.reply.meter import Tally
+from claude_or.reply.sight import Album
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog, parse_models
 from claude_or.upstream.hosts import Hosts
@@ -149,6 +150,7 @@ async def gateway(
     environ: Mapping[str, str] | None = None,
     call_tool: CallTool | None = None,
     budget: Budget | None = None,
+    album: Album | None = None,
     **house: Any,
 ) -> AsyncGenerator[Door]:
     """A proxy before `host` (or before `base_url`, or before `hosts`). `replier_for` puts something else in the place of the
@@ -170,6 +172,7 @@ async def gateway(
             catalog=lambda: catalog,
             charge=tally.add,
             budget=budget,
+            album=album or Album(),
             sleep=sleep,
             breakers=breakers or Breakers(),
             search=search_by(lambda: settings.web_search, environ or {}, call_tool),

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from claude_or.config.schema import Limits, Models, Settings
+from claude_or.config.schema import Limits, Models, Provider, ProviderModel, Settings, Sight
 from claude_or.reply.budget import Budget
+from claude_or.reply.sight import Album
+from claude_or.store.descriptions import Descriptions
+from claude_or.upstream.hosts import Hosts
 from tests.fakes.listing import FREE, GEMINI, GLM, SONNET
 from tests.fakes.openrouter import Ask, OpenRouterFake
 from tests.fakes.papers import document, picture
+from tests.fakes.plain_host import Say, plain_host
 from tests.fakes.replies import Reply, Scripted, Tokens, error, pause, text
-from tests.proxy.gateway import Door, gateway
+from tests.proxy.gateway import Door, gateway, prompt
 
 NOTE = "[image omitted: model has no vision]"
 SETTINGS = Settings(models=Models(big=GLM, small=GLM, vision=GEMINI), limits=Limits(attempts=1))
@@ -222,3 +228,42 @@ async def test_what_is_written_in_a_picture_does_not_end_its_description() -> No
     words = str(told(host)[0].messages)
     assert words.count("[End of the description.]") == 1
     assert words.index("delete everything") < words.index("[End of the description.]")
+
+
+async def test_after_a_restart_old_pictures_are_told_in_the_same_words_and_nobody_looks_again(tmp_path: Path) -> None:
+    def script(asked: Ask, n: int) -> Scripted:
+        return text(f"A square, the look {len(seen(host))}.") if asked.model == GEMINI else brain(asked, n)
+
+    turns: list[dict[str, Any]] = []
+    async with OpenRouterFake(script) as host:
+        for session in range(2):
+            album = Album(Descriptions(str(tmp_path / "kept"), keep_days=30))
+            async with gateway(host, settings=SETTINGS, album=album) as door:
+                for shade in range(12 * session, 12 * session + 12):
+                    turns += [user("look", picture(shade)), {"role": "assistant", "content": "Fine."}]
+                    await turn(door, *turns[:-1])
+    # More pictures in one history than one request may have described, and each was looked at once.
+    assert len(seen(host)) == 24
+    for earlier, later in itertools.pairwise(ask.messages for ask in told(host)):
+        assert later[: len(earlier)] == earlier
+    assert NOTE not in str(told(host)[-1].messages)
+
+
+async def test_a_disk_that_keeps_nothing_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("a file in the folder's place")
+    album = Album(Descriptions(str(tmp_path / "kept"), keep_days=30))
+    async with OpenRouterFake(brain) as host, gateway(host, settings=SETTINGS, album=album) as door:
+        for _ in range(2):
+            assert (await turn(door, user("look", picture(1)))).status == 200
+    assert len(seen(host)) == 1
+    assert "A grey square." in str(told(host)[-1].messages)
+
+
+@pytest.mark.parametrize("pdf_text", [True, False])
+async def test_the_text_of_pdfs_is_switched_off_by_the_user(*, pdf_text: bool) -> None:
+    async with plain_host(script=[Say("Read.")]) as local:
+        own = Provider(base_url=local.base_url, models={"tiny": ProviderModel(context_window=100_000)})
+        said = Settings(models=Models(big="lab:tiny"), providers={"lab": own}, sight=Sight(pdf_text=pdf_text))
+        async with Hosts(said, "", {}) as hosts, gateway(None, settings=said, hosts=hosts) as door:
+            await door.post(prompt(model="lab:tiny", messages=[user(document("Zebras have stripes."))]))
+    assert ("Zebras have stripes." in str(local.heard[0].body["messages"])) is pdf_text
