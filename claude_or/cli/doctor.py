@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from urllib.parse import urlsplit
 
+from claude_or.cli.doctor_abilities import check_abilities
 from claude_or.cli.doctor_machine import Screen, check_clock, check_disk, check_leftovers, check_terminal
 from claude_or.cli.doctor_models import check_models
 from claude_or.cli.key_facts import KEYS_PAGE, key_findings
@@ -116,6 +117,7 @@ async def examine(around: Surroundings) -> Findings:
         checks += [
             (name, check_own_host(name, loaded.settings, around.environ)) for name in sorted(asked - {DEFAULT_HOST})
         ]
+        checks.append(("abilities", asyncio.to_thread(check_abilities, loaded.settings, around.environ)))
     checks.append((MCP, check_servers(around, loaded)))
     checks += [
         ("settings", asyncio.to_thread(check_settings, around)),

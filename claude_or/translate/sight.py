@@ -19,8 +19,12 @@ from claude_or.wire.anthropic import MessagesRequest
 
 Kind = Literal["picture", "pdf"]
 
-ANSWER_TOKENS: Final = 1500
-"""Enough for a screenful of text and what is around it."""
+ANSWER_TOKENS: Final = 4000
+"""Enough for a screenful of text and what is around it, and for the thinking of models that cannot leave it."""
+PDF_SHARE: Final = 3
+"""A PDF may take this part of the window: what does not fit at all ends the session, and is sent anew with each turn."""
+_CHARACTERS: Final = 4
+"""Of a token, about."""
 _WISH: Final = (
     "Describe this picture for a language model that cannot see it and has to work with your words alone. "
     "First say in a sentence what it is. Then give all text in it, verbatim and in its order; then layout, figures, colours and "
@@ -100,12 +104,22 @@ def in_words(
         text = words.get(_key(block, kinds))
         if text is None:
             return block
+        if block["type"] == "document":
+            text = _fitted(text, profile.context)
         head = "\n".join(value for name in ("title", "context") if isinstance(value := block.get(name), str) and value)
         control = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
         return {"type": "text", "text": f"{head}\n{text}" if head else text, **control}
 
     messages = [{**message, "content": _replaced(message.get("content"), told)} for message in request.messages]
     return msgspec.structs.replace(request, messages=messages)
+
+
+def _fitted(text: str, context: int | None) -> str:
+    """The text of a PDF for a window of so many tokens. Goes by nothing but these two, so it is the same in every turn."""
+    if context is None or len(text) <= (room := context * _CHARACTERS // PDF_SHARE):
+        return text
+    left = f"[The rest is left out: {len(text) - room:,} of {len(text):,} characters, too many for the window.]"
+    return f"{text[:room]}\n{left}"
 
 
 def _replaced(content: Any, told: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

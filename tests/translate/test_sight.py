@@ -82,3 +82,18 @@ def test_the_question_holds_the_picture_and_the_answer_is_marked() -> None:
         "[End of the description.]",
     ]
     assert description({"content": [{"type": "text", "text": " "}]}, "eyes/model") == ""
+
+
+def test_a_pdf_leaves_room_in_a_small_window_and_says_so() -> None:
+    small = msgspec.structs.replace(PLAIN, context=8_000)
+    asked = request(document("a"), picture(1))
+    pdf, pic = unseen(asked, small, pictures=True)
+    words = {pdf.key: "x" * 50_000, pic.key: "y" * 50_000}
+    cut, whole = in_words(asked, small, words, pictures=True).messages[0]["content"]
+    text, _, told = cut["text"].partition("\n")
+    assert len(text) == 8_000 * 4 // 3
+    assert told == "[The rest is left out: 39,334 of 50,000 characters, too many for the window.]"
+    assert whole["text"] == words[pic.key]
+    for context in (None, 200_000):
+        roomy = msgspec.structs.replace(PLAIN, context=context)
+        assert in_words(asked, roomy, words, pictures=True).messages[0]["content"][0]["text"] == words[pdf.key]
