@@ -111,7 +111,9 @@ def _with_web(ask: Ask, route: Route, settings: Settings) -> tuple[Ask, dict[str
     lost: list[Finding] = []
     if search.location.keys() - {"type", "country"}:
         lost.append(Finding("note", "loss", "user_location: a source is told the country at most", "tools"))
-    return msgspec.structs.replace(ask, request=with_function(ask.request, search)), web, lost
+    request = with_function(ask.request, search)
+    raw = body_of(request, ask.request, ask.raw) if route.path == "native" else ask.raw
+    return msgspec.structs.replace(ask, request=request, raw=raw), web, lost
 
 
 def _schema_kept(ask: Ask, route: Route, profile: ModelProfile, settings: Settings) -> dict[str, str]:

@@ -138,16 +138,21 @@ def _searching(route: Route, inner: Replier, parts: Parts) -> Replier:
     source = search_source(route, parts.settings())
     if not source:
         return inner
-    return WebSearch(inner=inner, search=None if source == "off" else parts.search, new_id=parts.new_id)
+    search = None if source == "off" else parts.search
+    return WebSearch(inner=inner, search=search, native=route.path == "native", new_id=parts.new_id)
 
 
 def search_source(route: Route, settings: Settings) -> str:
-    """Who searches the web for this route in place of its host; empty for the host. On the native path hosts have their own,
-    but `off` holds for all."""
+    """Who searches the web for this route in place of its host; empty for the host. `off` holds for all.
+
+    Claude models have a search of their own on the native path, and OpenRouter has one there for all; other hosts that
+    speak the API seldom do.
+    """
     source = settings.web_search.source
-    if source == OWN_HOST or (route.path == "native" and source != "off"):
+    if source == OWN_HOST:
         return ""
-    return source
+    searches = route.provider == DEFAULT_HOST or profile_of(route, None, settings).own_blocks
+    return "" if route.path == "native" and searches and source != "off" else source
 
 
 def _metered(route: Route, parts: Parts) -> Replier:

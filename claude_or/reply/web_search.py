@@ -1,4 +1,4 @@
-"""Web search for models on hosts that cannot search, by a source of the user's own.
+"""Web search for models on hosts that cannot search (or only say that they speak the client's API), by a source of the user's own.
 
 The model is offered the search as a function (`translate/search_calls.py`). When it calls it, the source is asked, the answer goes on
 in another call upstream, and the client reads one message (`translate/search_weave.py`). Each of these calls passes the meter and the
@@ -21,6 +21,7 @@ from claude_or.log import get_log
 from claude_or.routing.ask import Ask, Burst, Replier, ReplyFailed
 from claude_or.translate.search_calls import offered_search, with_function
 from claude_or.translate.search_weave import SearchCall, SearchWeave
+from claude_or.translate.structured import body_of
 from claude_or.translate.web_search import CALL_ID, Search, SearchFailed, WebTool, error_block, result_block
 from claude_or.upstream.ids import NewId, random_id
 from claude_or.wire.anthropic import BadRequest, Failure
@@ -44,10 +45,14 @@ _OFF: Final = Failure(
 
 @dataclass(frozen=True, kw_only=True)
 class WebSearch:
-    """Answers a request that offers a web search; every other request passes unchanged. `search` None: it is switched off."""
+    """Answers a request that offers a web search; every other request passes unchanged. `search` None: it is switched off.
+
+    `native`: the host speaks the client's own API and is sent the body.
+    """
 
     inner: Replier
     search: Search | None
+    native: bool = False
     new_id: NewId = random_id
 
     async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
@@ -70,7 +75,9 @@ class WebSearch:
         content: list[dict[str, Any]] = []
         while True:
             request = with_function(ask.request, tool, content, last=exceeded)
-            async with aclosing(self._answer(msgspec.structs.replace(ask, request=request), weave)) as bursts:
+            raw = body_of(request, ask.request, ask.raw) if self.native else ask.raw
+            asking = msgspec.structs.replace(ask, request=request, raw=raw)
+            async with aclosing(self._answer(asking, weave)) as bursts:
                 async for burst in bursts:
                     yield burst
             if weave.failed:

@@ -133,7 +133,7 @@ def in_words(request: MessagesRequest, profile: ModelProfile) -> MessagesRequest
 def body_of(request: MessagesRequest, before: MessagesRequest, raw: bytes) -> bytes:
     """The body of a request that was made out of another one, whose body was `raw`."""
     body = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    for name in ("system", "messages", "tools", "output_config"):
+    for name in ("system", "messages", "tools", "tool_choice", "output_config"):
         value = getattr(request, name)
         if value is getattr(before, name):
             continue

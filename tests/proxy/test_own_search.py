@@ -12,10 +12,12 @@ import anthropic
 import msgspec
 import pytest
 
-from claude_or.config.schema import Fallbacks, Limits, Models, Settings, WebSearch
+from claude_or.config.schema import Fallbacks, Limits, Models, Provider, Settings, WebSearch
 from claude_or.reply.budget import Budget
 from claude_or.translate.web_search import SearchFailed
+from claude_or.upstream.hosts import Hosts
 from tests.fakes.listing import GPT
+from tests.fakes.messages_host import Turn, messages_host
 from tests.fakes.openrouter import OpenRouterFake
 from tests.fakes.replies import Reply, Tokens, error, reasoning, text, tool_call
 from tests.fakes.searching import KEY, PAGES, SearchFake
@@ -36,13 +38,16 @@ def looks(query: str, **more: Any) -> Any:
     return tool_call("web_search", {"query": query}, **more)
 
 
-async def read(door: Door, messages: list[Any], *, stream: bool = True, tools: list[Any] | None = None) -> Any:
+async def read(
+    door: Door, messages: list[Any], *, stream: bool = True, tools: list[Any] | None = None, **more: Any
+) -> Any:
     """The message that the SDK reads."""
     request: dict[str, Any] = {
         "model": MODEL,
         "max_tokens": 4000,
         "tools": tools or [SEARCH],
         "messages": messages,
+        **more,
     }
     async with anthropic.AsyncAnthropic(base_url=door.url, auth_token=TOKEN, api_key=None, max_retries=0) as client:
         if not stream:
@@ -337,6 +342,29 @@ async def test_a_cap_that_is_reached_between_two_steps_ends_the_stream_in_its_wo
     assert (failure["type"], answer.events.count("error")) == ("billing_error", 1)
     assert "the cap of" in failure["message"]
     assert len(host.asks) == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_server_that_only_speaks_the_api_searches_by_the_source(*, stream: bool) -> None:
+    script = [Turn("Let me look.", calls=[("web_search", {"query": "zebra"})]), Turn("Stripes.")]
+    async with SearchFake() as source, messages_host("sk-lab", *script) as lab:
+        provider = Provider(kind="anthropic", base_url=lab.base_url, key_variable="LAB_KEY", key_header="x-api-key")
+        said = replace(settings(source), providers={"lab": provider})
+        async with (
+            Hosts(said, "", {"LAB_KEY": "sk-lab"}) as hosts,
+            gateway(None, settings=said, hosts=hosts, environ=ENVIRON) as door,
+        ):
+            demand = {"type": "tool", "name": "web_search"}
+            message = await read(door, asking(), stream=stream, model="lab:tiny", tool_choice=demand)
+    assert kinds(message) == ["text", "server_tool_use", "web_search_tool_result", "text"]
+    assert message.usage.server_tool_use.web_search_requests == 1
+    first, second = (heard.body for heard in lab.heard)
+    assert [tool["name"] for tool in first["tools"]] == ["web_search"]
+    assert "type" not in first["tools"][0]
+    assert (first["tool_choice"], second["tool_choice"]) == (demand, {"type": "auto"})
+    (result,) = second["messages"][-1]["content"]
+    assert (result["type"], "Zebras have stripes." in result["content"]) == ("tool_result", True)
+    assert second["messages"][: len(first["messages"])] == first["messages"]
 
 
 async def test_a_first_step_that_fails_goes_to_the_fallback_which_searches_too() -> None:
