@@ -53,7 +53,7 @@ async def test_nothing_that_the_host_is_known_to_refuse_reaches_it_whatever_the_
 
 @pytest.mark.parametrize("slug", [SONNET, GPT, GEMINI, GLM, FREE])
 async def test_thinking_can_be_switched_off_whatever_the_model(slug: str) -> None:
-    off = {"thinking": {"type": "disabled"}, "model": slug}
+    off: dict[str, Any] = {"thinking": {"type": "disabled"}, "model": slug}
     async with OpenRouterFake([[text("fine")]], key=KEY) as host, gateway(host, settings=NATIVE) as door:
         assert (await door.post(prompt(**off))).message["content"][0]["text"] == "fine"
         (asked,) = host.asks

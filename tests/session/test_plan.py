@@ -87,9 +87,10 @@ def test_plans_that_nobody_asked_for_in_months_are_removed_and_nothing_else(tmp_
     cache = tmp_path / "cache"
     planned(tmp_path, "here")
     (kept,) = cache.glob("launch-*")
+    long_ago = time.time() - KEPT_S - 60
     for name in ("launch-0badf00d", "launch-0badf00d.4711", "windows.txt", "others-launch-1"):
         (cache / name).write_bytes(b"old")
-        os.utime(cache / name, (time.time() - KEPT_S - 60,) * 2)
+        os.utime(cache / name, (long_ago, long_ago))
 
     planned(tmp_path, "there")
 

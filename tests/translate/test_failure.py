@@ -123,9 +123,8 @@ def test_unwrapping_ends() -> None:
         (b'{"detail": [{"loc": [], "msg": "field required"}]}', "field required."),
         (b'{"detail": [{"loc": [{}], "path": "odd", "msg": "field required"}]}', "field required."),
         (
-            b'{"error": {"message": "Invalid Anthropic Messages API request", "metadata": {"issues": '
-            b'[{"code": "invalid_type", "path": ["messages", 1, "content"], "message": "Required"}]}}}',
-            "messages.1.content: Required.",
+            b'{"error": {"message": "Invalid request", "metadata": {"issues": [{"path": ["messages", 1], "message": "Required"}]}}}',
+            "messages.1: Required.",
         ),
         (b'[{"error": {"message": "in a list"}}]', "in a list."),
         (b'{"message": "flat"}', "flat."),
