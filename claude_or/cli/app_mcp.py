@@ -68,7 +68,7 @@ def _add_running(servers: typer.Typer, command: type[TyperCommand], answer: Answ
         """Show how the servers of the running sessions stand."""
         import os
 
-        from claude_or.cli import mcp as work
+        from claude_or.cli import mcp_running as work
 
         answer("mcp status", lambda: work.status(os.environ), as_json=as_json)
 
@@ -77,7 +77,7 @@ def _add_running(servers: typer.Typer, command: type[TyperCommand], answer: Answ
         """Start a server of the running sessions anew."""
         import os
 
-        from claude_or.cli import mcp as work
+        from claude_or.cli import mcp_running as work
 
         answer("mcp restart", lambda: work.restart(name, session, os.environ), as_json=as_json)
 
@@ -93,7 +93,7 @@ def _add_running(servers: typer.Typer, command: type[TyperCommand], answer: Answ
         import sys
         import time
 
-        from claude_or.cli import mcp as work
+        from claude_or.cli import mcp_running as work
 
         if not follow or as_json:
             answer("mcp logs", lambda: work.logs(name, os.environ, lines), as_json=as_json)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from claude_or.cli import mcp as work
+from claude_or.cli import mcp_running as told
 from claude_or.errors import ClaudeOrError
 from claude_or.mcp.importing import import_servers
 from tests.mcp.relayed import fake_command
@@ -193,9 +194,9 @@ def test_logs_are_shown_and_an_unknown_name_gets_a_hint(place: work.Place) -> No
     folder.mkdir(parents=True)
     (folder / "fetch.log").write_text("one\ntwo\nthree\n", encoding="utf-8")
 
-    assert work.logs("fetch", place.environ, 2).summary == "two\nthree"
+    assert told.logs("fetch", place.environ, 2).summary == "two\nthree"
     with pytest.raises(ClaudeOrError, match="did you mean fetch"):
-        work.logs("fetsch", place.environ)
+        told.logs("fetsch", place.environ)
 
 
 def test_following_a_log_goes_on_through_its_rotation(tmp_path: Path) -> None:
@@ -217,5 +218,5 @@ def test_following_a_log_goes_on_through_its_rotation(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        work.follow(str(path), written.append, wait)
+        told.follow(str(path), written.append, wait)
     assert "".join(written) == "two\nthree\n"
