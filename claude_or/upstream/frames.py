@@ -60,8 +60,10 @@ class FrameReader:
         return self._told(_told_by(whole)) if whole else []
 
     def _told(self, frames: list[Frame]) -> list[Frame]:
-        self.seen = self.seen or any(frame.event != COMMENT for frame in frames)
-        return frames
+        # Some hosts keep a stream alive by events without data instead of comments.
+        told = [frame for frame in frames if frame.event == COMMENT or frame.data.strip()]
+        self.seen = self.seen or any(frame.event != COMMENT for frame in told)
+        return told
 
 
 def _told_by(whole: bytes) -> list[Frame]:
