@@ -1,6 +1,6 @@
 """What the chat path costs beside a proxy that only passes bytes on, side by side in one run. Not a test.
 
-    uv run python -m tests.benchmarks.chat_path [--deltas 10000] [--litellm] [--profile]
+    uv run python -m tests.benchmarks.chat_path [--deltas 10000] [--rounds 7] [--litellm] [--profile]
 
 One process each for the fake host, the byte pass-through, the chat path (the real proxy application) and, when asked for and
 importable, LiteLLM's Messages adapter; this process is the client. Wall times are medians of rounds that alternate between the
@@ -229,8 +229,8 @@ async def clients() -> AsyncGenerator[aiohttp.ClientSession]:
         yield client
 
 
-async def measure(columns: list[Column], deltas: int, model: str = MODEL) -> None:
-    """All rows, printed as they are known."""
+async def measure(columns: list[Column], deltas: int, model: str = MODEL, count: int = ROUNDS) -> None:
+    """All rows, printed as they are known. `count` is how many rounds there are of each; fewer are shorter, too."""
     names = "".join(f"{column.name:>16}" for column in columns)
     print(f"{'':38}{names}")
     bodies = {kind: msgspec.json.encode(small(kind, model)) for kind in ("small", "text", "arguments")}
@@ -240,40 +240,40 @@ async def measure(columns: list[Column], deltas: int, model: str = MODEL) -> Non
             for body in bodies.values():
                 await asked(client, column, body)
         for kind, times in (("text", 1), ("arguments", 1)):
-            walls, cpus = await rounds(client, columns, bodies[kind], times)
+            walls, cpus = await rounds(client, columns, bodies[kind], times, count)
             row(f"{deltas} {kind} deltas, wall ms", [1e3 * wall for wall in walls])
             row("  ratio to the direct stream", [wall / walls[0] for wall in walls])
             row("  CPU per chunk, µs", [1e6 * cpu / deltas for cpu in cpus])
-        for kind, times in (("small", 50), ("large", 10)):
-            walls, cpus = await rounds(client, columns, bodies[kind], times)
+        for kind, times in (("small", 7 * count), ("large", count)):
+            walls, cpus = await rounds(client, columns, bodies[kind], times, count)
             label = f"{kind} request ({len(bodies[kind]) / 1000:.0f} KB)"
             row(f"{label}, wall ms", [1e3 * wall / times for wall in walls])
             row("  CPU, ms", [1e3 * cpu / times for cpu in cpus])
-        await throughput(client, columns, bodies["small"])
+        await throughput(client, columns, bodies["small"], 4 * count)
     row("memory at the end, MB", [column.memory() for column in columns])
 
 
 async def rounds(
-    client: aiohttp.ClientSession, columns: list[Column], body: bytes, times: int
+    client: aiohttp.ClientSession, columns: list[Column], body: bytes, times: int, count: int = ROUNDS
 ) -> tuple[list[float], list[float]]:
     """Median wall of a round of `times` requests, and mean CPU of a round, per column."""
     walls: list[list[float]] = [[] for _ in columns]
     before = [column.cpu() for column in columns]
-    for _ in range(ROUNDS):
+    for _ in range(count):
         for place, column in enumerate(columns):
             walls[place].append(sum([await asked(client, column, body) for _ in range(times)]))
     spent = [column.cpu() - start for column, start in zip(columns, before, strict=True)]
-    return [statistics.median(wall) for wall in walls], [cpu / ROUNDS for cpu in spent]
+    return [statistics.median(wall) for wall in walls], [cpu / count for cpu in spent]
 
 
-async def throughput(client: aiohttp.ClientSession, columns: list[Column], body: bytes) -> None:
-    """Requests a second with so many at once; also per second of the server's own CPU, which a shared machine does not disturb."""
+async def throughput(client: aiohttp.ClientSession, columns: list[Column], body: bytes, each: int) -> None:
+    """Requests a second with so many clients at once that send `each`; also per second of the server's own CPU, which a shared machine does not disturb."""
     walls: list[float] = []
     cpus: list[float] = []
-    total = CONCURRENT * 30
+    total = CONCURRENT * each
 
     async def one(column: Column) -> None:
-        for _ in range(total // CONCURRENT):
+        for _ in range(each):
             await asked(client, column, body)
 
     for column in columns:
@@ -292,6 +292,8 @@ def row(label: str, values: list[float]) -> None:
 
 async def litellm(sock: socket.socket, upstream: str) -> None:
     """LiteLLM's Messages adapter before the same host."""
+    # Its prices are of no interest here, and it would fetch them from the network.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     theirs: Any = importlib.import_module("litellm")
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -312,6 +314,7 @@ def main() -> None:
     """Start the servers, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deltas", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer for a column that is slow")
     parser.add_argument("--litellm", action="store_true", help="one more column, if litellm can be imported")
     parser.add_argument("--profile", action="store_true", help="profile the chat path (its figures are then worthless)")
     said = parser.parse_args()
@@ -330,7 +333,7 @@ def main() -> None:
         for name, run in kinds:
             port, pid = stack.enter_context(child(run))
             columns.append(Column(name, f"http://127.0.0.1:{port}", pid))
-        asyncio.run(measure(columns, said.deltas))
+        asyncio.run(measure(columns, said.deltas, count=said.rounds))
 
 
 if __name__ == "__main__":
