@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from claude_or.config.folders import home_folder
 from claude_or.session.environment import NEUTRALISED
+from claude_or.session.excepted import NAMES as NO_PROXIES
 
 Scope = Literal["user", "project", "local", "managed"]
 
@@ -104,6 +105,8 @@ def conflicts_in(scope: Scope, path: str, settings: Any) -> list[Conflict]:
     found = [(key, is_managed) for key in _present(settings, KEYS + (MANAGED_KEYS if is_managed else ()))]
     env = settings.get("env")
     for name in env if isinstance(env, dict) else ():
+        if scope == "user" and name in NO_PROXIES:
+            continue  # their exceptions are taken along
         if name in PINNED or name.startswith(PINNED_PREFIX):
             found.append((f"env.{name}", is_managed))
         elif name in PROXIES:

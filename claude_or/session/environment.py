@@ -12,7 +12,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # `typing` costs 4 ms on the launch path
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     Facts = Mapping[str, Any]
@@ -121,11 +121,11 @@ def filled(text: str, *, url: str, token: str, no_proxy: str, status: str = "") 
     return text.replace(URL, url).replace(TOKEN, token).replace(NO_PROXY, no_proxy).replace(STATUS, command)
 
 
-def no_proxy_of(environ: Mapping[str, str]) -> str:
-    """The user's own exceptions and the loopback names. Quotes and backslashes have no place in a list of hosts."""
+def no_proxy_of(environ: Mapping[str, str], more: Sequence[str] = ()) -> str:
+    """The user's own exceptions, `more` of them, and the loopback names. Quotes and backslashes have no place in a list of hosts."""
     hosts: list[str] = []
-    for variable in ("NO_PROXY", "no_proxy"):
-        for host in environ.get(variable, "").replace('"', "").replace("\\", "").replace(" ", ",").split(","):
+    for said in (environ.get("NO_PROXY", ""), environ.get("no_proxy", ""), *more):
+        for host in said.replace('"', "").replace("\\", "").replace(" ", ",").split(","):
             if host and host.isprintable() and host not in hosts:
                 hosts.append(host)
     return ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])

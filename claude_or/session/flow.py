@@ -24,6 +24,7 @@ from claude_or.session.claude import (
     without_own_key,
 )
 from claude_or.session.environment import MARK, environment_of, filled, no_proxy_of
+from claude_or.session.excepted import excepted
 from claude_or.session.plan import LaunchPlan, launch_plan
 from claude_or.session.runfolder import CONTROL_FILE, RunFolder, base_folder, start_time, sweep
 
@@ -71,6 +72,7 @@ class Session:
         self.port = 0
         self.guardian: tuple[int, int] = (0, -1)
         self.servers: Servers | None = None
+        self.no_proxy = no_proxy_of(environ, excepted(environ))
 
     @property
     def url(self) -> str:
@@ -249,7 +251,7 @@ def _settings_file(session: Session) -> str:
         session.plan.settings_text,
         url=session.url,
         token=session.token,
-        no_proxy=no_proxy_of(session.environ),
+        no_proxy=session.no_proxy,
         status=status_command(),
     )
     users = value_of(session.arguments.theirs, "--settings")
@@ -343,9 +345,8 @@ def _their_arguments(session: Session, settings: str, configs: list[str]) -> lis
 
 
 def _child_environment(session: Session, settings: str) -> dict[str, str]:
-    no_proxy = no_proxy_of(session.environ)
     variables = {
-        name: filled(value, url=session.url, token=session.token, no_proxy=no_proxy)
+        name: filled(value, url=session.url, token=session.token, no_proxy=session.no_proxy)
         for name, value in session.plan.variables.items()
     }
     if session.servers is not None:

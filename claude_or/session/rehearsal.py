@@ -12,6 +12,7 @@ from claude_or.errors import EXIT_OK, ClaudeOrError
 from claude_or.session.arguments import Arguments, prints, rewrite, value_of
 from claude_or.session.claude import find_claude
 from claude_or.session.environment import NO_PROXY, TOKEN, URL, filled, merged, no_proxy_of
+from claude_or.session.excepted import excepted
 from claude_or.session.facts import model_argument
 from claude_or.session.flow import read_settings, status_command
 from claude_or.session.keys import key_of
@@ -89,7 +90,7 @@ def _key(environ: dict[str, str], plan: LaunchPlan) -> str:
 
 
 def _variables(environ: dict[str, str], plan: LaunchPlan) -> dict[str, str]:
-    shown = {URL: SHOWN_URL, TOKEN: SHOWN_TOKEN, NO_PROXY: no_proxy_of(environ)}
+    shown = {URL: SHOWN_URL, TOKEN: SHOWN_TOKEN, NO_PROXY: no_proxy_of(environ, excepted(environ))}
     return {name: shown.get(value, value) for name, value in plan.variables.items()}
 
 
@@ -97,7 +98,11 @@ def _settings(arguments: Arguments, environ: dict[str, str], plan: LaunchPlan) -
     import json
 
     text = filled(
-        plan.settings_text, url=SHOWN_URL, token=SHOWN_TOKEN, no_proxy=no_proxy_of(environ), status=status_command()
+        plan.settings_text,
+        url=SHOWN_URL,
+        token=SHOWN_TOKEN,
+        no_proxy=no_proxy_of(environ, excepted(environ)),
+        status=status_command(),
     )
     users = value_of(arguments.theirs, "--settings")
     settings = json.loads(text) if users is None else merged(read_settings(users), json.loads(text))

@@ -91,6 +91,13 @@ def test_what_only_an_administrator_can_enforce_counts_at_that_scope_alone(tmp_p
     assert [(conflict.key, conflict.wins) for conflict in found(tmp_path)] == [(key, True)]
 
 
+def test_the_users_exceptions_from_a_proxy_are_no_conflict_and_a_projects_are(tmp_path: Path) -> None:
+    for place in ("home/.claude/settings.json", "project/.claude/settings.json"):
+        put(tmp_path / place, {"env": {"NO_PROXY": "git.example"}})
+
+    assert [(conflict.scope, conflict.key) for conflict in found(tmp_path)] == [("project", "env.NO_PROXY")]
+
+
 def test_what_outranks_the_session_comes_first(tmp_path: Path) -> None:
     put(tmp_path / "home/.claude/settings.json", {"model": "opus"})
     put(tmp_path / "managed/managed-settings.json", {"availableModels": ["opus"]})

@@ -60,6 +60,18 @@ async def test_the_child_never_sees_the_key(world: World) -> None:
     assert world.host.asks[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+async def test_the_child_keeps_the_users_exceptions_from_a_proxy(world: World) -> None:
+    settings = world.home / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('{"env": {"NO_PROXY": "git.example", "no_proxy": 7}}', encoding="utf-8")
+
+    running = await world.start(["ask"], NO_PROXY="intra.example")
+    told = await running.until_told()
+    assert (await running.done()).code == 0
+    expected = "intra.example,git.example,127.0.0.1,localhost,::1"
+    assert told["environment"]["NO_PROXY"] == told["settings"]["env"]["no_proxy"] == expected
+
+
 async def test_the_childs_token_is_of_this_session_only(world: World) -> None:
     tokens: list[str] = []
     for _ in range(2):
