@@ -147,7 +147,8 @@ def model_argument(settings: Settings, long: Collection[str] = ()) -> Callable[[
     def translate(value: str) -> str:
         name = bare(value)
         if name not in settings.aliases and name.lower() not in TIERS:
-            return _marked(value, long)
+            # A slug with the client's mark would get a million tokens, whatever it has.
+            return _marked(name, long) if "/" in name else value
         found = resolve(name, settings)
         return _marked(written(found.slug, found.host), long)
 

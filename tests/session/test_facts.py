@@ -125,6 +125,8 @@ def test_facts_are_fit_for_the_launch_cache() -> None:
         ("gpt", "openai/gpt-9"),
         ("opusplan", "opusplan"),
         ("other/model", "other/model"),
+        ("other/model[1m]", "other/model"),
+        ("claude-opus-9[1m]", "claude-opus-9[1m]"),
         ("claude-opus-9", "claude-opus-9"),
     ],
 )
