@@ -28,6 +28,7 @@ from claude_or.config.schema import Limits
 from claude_or.log import get_log
 from claude_or.routing.ask import ReplyFailed
 from claude_or.upstream.catalogue import Answer, Unreachable
+from claude_or.upstream.lifeline import lively_socket
 from claude_or.upstream.trouble import BROKEN, connection_failure, reason_of, silence_failure
 from claude_or.upstream.trust import trusted
 
@@ -99,7 +100,11 @@ class OpenRouter:
             timeout=aiohttp.ClientTimeout(total=None, connect=self._limits.connect, sock_connect=self._limits.connect),
             # As many connections as there are requests at the door, which has a limit of its own.
             connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=60, ssl=trusted(os.environ)
+                limit=0,
+                keepalive_timeout=KEEP_ALIVE_S,
+                ttl_dns_cache=60,
+                ssl=trusted(os.environ),
+                socket_factory=lively_socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -107,8 +112,10 @@ class OpenRouter:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._leftovers:
+        leftovers = list(self._leftovers)
+        for task in leftovers:
             task.cancel()
+        await asyncio.gather(*leftovers, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -219,6 +226,8 @@ class OpenRouter:
         task = asyncio.create_task(_drain(response))
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
+        # Here, because a task that is cancelled before it began runs no `finally`.
+        task.add_done_callback(lambda _: response.close())
 
 
 def _payload(body: bytes) -> bytes | io.BytesIO:
@@ -233,8 +242,6 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
             await read_up_to(response, ERROR_BYTES)
     except BROKEN:
         pass
-    finally:
-        response.close()
 
 
 async def read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes | None:
