@@ -105,7 +105,7 @@ def clients(environ: Mapping[str, str]) -> Clients:
 
     uv = environ.get("UV", "")
     own_uv = (uv,) if uv and os.access(uv, os.X_OK) else ()
-    own_pip = (sys.executable, "-m", "pip") if importlib.util.find_spec("pip") else ()
+    own_pip = (sys.executable, "-P", "-m", "pip") if importlib.util.find_spec("pip") else ()
     return Clients(npm=found("npm"), uv=own_uv or found("uv"), pip=own_pip or found("pip3") or found("pip"))
 
 

@@ -19,13 +19,14 @@ async def run_apart(module: str, given: bytes, seconds: float) -> bytes:
     environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-P",  # the working directory is the user's project, and nothing in it may pass for a module
+        "-P",  # and another folder: nothing in the user's project may pass for a module
         "-m",
         module,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env=environ,
+        cwd="/",
         start_new_session=True,
     )
     try:

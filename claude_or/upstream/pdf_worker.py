@@ -14,6 +14,8 @@ MOST_PAGES: Final = 500
 MOST_CHARACTERS: Final = 600_000
 """Some 150,000 tokens; more would not fit beside a conversation."""
 MOST_MEMORY: Final = 1024 * 1024 * 1024
+MOST_SECONDS: Final = 120
+"""Of CPU: for a bomb that nobody waits for any more, as its parent was killed."""
 
 
 def text_of(data: bytes) -> str:
@@ -49,6 +51,7 @@ def main() -> None:
     try:
         import resource
 
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     except (ImportError, ValueError, OSError):
         pass  # without the limit there is still that of time

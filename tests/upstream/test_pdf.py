@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import os
 import zlib
+from pathlib import Path
 
 import pytest
 from pypdf import PdfReader, PdfWriter
@@ -70,6 +72,30 @@ async def test_a_bomb_stays_within_its_process() -> None:
     async with asyncio.timeout(120):
         said = await pdf_text(base64.b64encode(bomb(100_000_000)).decode())
     assert said.startswith("[The PDF")
+
+
+async def test_nothing_of_the_folder_it_is_asked_from_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloned repository may hold a module of any name."""
+    for name in ("pypdf", "claude_or", "logging", "typing"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert "Zebras" in await pdf_text(pdf("Zebras have stripes."))
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_it_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "told"
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os\nopen({str(told)!r}, 'w').write(' '.join(f'{{n}}={{v}}' for n, v in os.environ.items()))\n",
+        encoding="utf-8",
+    )
+    for name in ("OPENROUTER_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "canary-5d2f61e4")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]))
+    assert "Zebras" in await pdf_text(pdf("Zebras have stripes."))
+    said = told.read_text(encoding="utf-8")
+    assert "PYTHONPATH=" in said
+    assert "canary" not in said
 
 
 async def test_one_that_takes_too_long_is_given_up() -> None:
