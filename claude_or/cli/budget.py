@@ -40,7 +40,7 @@ def show_caps(environ: Mapping[str, str]) -> CommandResult:
 
 
 def raise_cap(amount: str, cap: str, pid: int | None, environ: Mapping[str, str]) -> CommandResult:
-    """Raise a cap of a running session by some dollars. Raises `ClaudeOrError`."""
+    """Raise a cap of a running session by some dollars; `cap` empty: the only one, or the session's. Raises `ClaudeOrError`."""
     dollars = dollars_of(amount)
     if not dollars:
         raise ClaudeOrError(
@@ -48,9 +48,10 @@ def raise_cap(amount: str, cap: str, pid: int | None, environ: Mapping[str, str]
             hint="It is added to the cap.",
             exit_code=EXIT_USAGE,
         )
-    if cap not in CAPS:
+    if cap not in {"", *CAPS}:
         raise ClaudeOrError(f"there is no cap {cap!r}", hint=f"Caps are {', '.join(CAPS)}.", exit_code=EXIT_USAGE)
     session = chosen(running(environ), pid, environ)
+    cap = cap or _meant(session)
     status, told = ask(session, "POST", "/control/budget", {"by": amount.strip().removeprefix("$"), "cap": cap})
     if status != 200:
         raise ClaudeOrError(
@@ -60,6 +61,11 @@ def raise_cap(amount: str, cap: str, pid: int | None, environ: Mapping[str, str]
         )
     said = f"The {cap} cap of session {session.pid} is now ${float(told['limit']):.2f}; ${float(told['spent']):.4f} is spent."
     return CommandResult("budget raise", {"pid": session.pid, **told}, summary=said)
+
+
+def _meant(session: Running) -> str:
+    caps = ask(session, "GET", "/control/status")[1].get("budget") or {}
+    return next(iter(caps)) if len(caps) == 1 else "session"
 
 
 def chosen(sessions: list[Running], pid: int | None, environ: Mapping[str, str]) -> Running:

@@ -78,6 +78,18 @@ async def test_a_cap_can_be_raised_from_another_terminal(paid: World):
     assert (done.code, done.out) == (0, "ten cents\nten cents\n")
 
 
+async def test_the_only_cap_needs_no_name(paid: World):
+    folder = paid.home / ".config/claude-or"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text("budget: {day: 0.5}\n", encoding="utf-8")
+    running = await paid.start(["ask"], ["wait", "GO"], args=("-p", "hi"))
+    await until(lambda: len(paid.host.asks) == 1, "the question was not asked")
+    code, out, _ = await command(paid, "budget", "raise", "1")
+    assert (code, "The day cap" in out, "now $1.50" in out) == (0, True, True)
+    running.let_go()
+    assert (await running.done()).code == 0
+
+
 async def test_raising_what_does_not_run_or_is_no_amount_is_told(paid: World):
     for arguments, code in (
         (("budget", "raise", "5"), 1),
