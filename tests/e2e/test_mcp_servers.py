@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -102,3 +105,41 @@ async def test_a_real_server_killed_in_a_call_is_back_for_the_next_one(lab: Lab,
     assert "during this call" in given(done.tool_results[0])
     assert "back" in given(done.tool_results[1])
     assert killed[1] - killed[0] < 4.0, "the failure, a turn of the model, the next call and its answer"
+
+
+async def test_servers_that_uvx_and_npx_bring_are_warmed_and_used(lab: Lab) -> None:
+    uvx, npx = shutil.which("uvx"), shutil.which("npx")
+    assert uvx, "uv is needed: pip install uv"
+    assert npx, "Node.js is needed"
+    lab.extra["PATH"] = ":".join([os.path.dirname(uvx), os.path.dirname(npx), "/usr/bin", "/bin"])
+    trust = {name: os.environ[name] for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS") if name in os.environ}
+    lab.extra |= trust
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    configure(
+        lab.home,
+        time={
+            "type": "python",
+            "command": "uvx mcp-server-time --local-timezone UTC",
+            "python_version": python,
+            "inherit": list(trust),
+        },
+        memory={
+            "type": "node",
+            "command": "npx -y @modelcontextprotocol/server-memory",
+            "environment": {"MEMORY_FILE_PATH": str(lab.root / "memory.json")},
+            "inherit": list(trust),
+        },
+    )
+    warmed = await lab.run("mcp", "warm", "--json", timeout=300)
+    assert warmed.code == 0, warmed.stdout
+    found = {one["name"]: one for one in json.loads(warmed.stdout)["data"]}
+    assert all(one["works"] for one in found.values())
+    assert f"python{python}" in found["time"]["interpreter"], "the one that uv chose"
+
+    calls = [tool_call("mcp__time__get_current_time", {"timezone": "UTC"}), tool_call("mcp__memory__read_graph", {})]
+    lab.host.script(script(*([call] for call in calls), text("Done.")))
+    done = await lab.ask("use the tools", timeout=120)
+    said = [given(result) for result in done.tool_results]
+    assert '"timezone":"UTC"' in said[0]
+    assert "entities" in said[1]
+    assert mentioning(str(lab.root)) == []
