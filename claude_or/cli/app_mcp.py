@@ -1,4 +1,4 @@
-"""The commands about MCP servers, for the Typer application. Their work is in `cli/mcp.py`."""
+"""The commands about MCP servers, for the Typer application. Their work is in `cli/mcp.py` and `cli/mcp_running.py`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _add_running(servers: typer.Typer, command: type[TyperCommand], answer: Answ
         lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
         as_json: AsJson = False,
     ) -> None:
-        """Show what a server said on stderr."""
+        """Show what a server said on stderr, and on stdout where it was no message."""
         import os
         import sys
         import time

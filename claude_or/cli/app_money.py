@@ -105,7 +105,8 @@ def _add_budget(app: typer.Typer, command: type[TyperCommand], group: type[Typer
     def raise_(
         amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="US dollars to add to the cap.")],
         cap: Annotated[
-            str, typer.Option("--cap", metavar="CAP", help="session, day, project or month; else the only one there is.")
+            str,
+            typer.Option("--cap", metavar="CAP", help="session, day, project or month; else the only one there is."),
         ] = "",
         session: Annotated[
             int | None, typer.Option("--session", metavar="PID", help="Which session, where several run.")

@@ -288,7 +288,7 @@ def import_file(path: str, place: Place, *, force: bool, to: str | None) -> Comm
             made = import_servers(msgspec.json.decode(file.read()), place.cwd, os.path.basename(path))
     except (OSError, ValueError) as error:
         raise ClaudeOrError(
-            f"{path}: {error}",
+            f"{path}: {(isinstance(error, OSError) and error.strerror) or error}",
             hint="Name ~/.claude.json, .mcp.json or claude_desktop_config.json.",
             exit_code=EXIT_USAGE,
         ) from None
@@ -319,13 +319,27 @@ def import_file(path: str, place: Place, *, force: bool, to: str | None) -> Comm
 
 
 def _named(name: str, place: Place) -> tuple[Resolved, Group]:
-    effective = place.survey().effective()
+    found = place.survey()
+    effective = found.effective()
     if name not in effective:
+        _tell_mistake(name, found)
         raise ClaudeOrError(
             f"no file names an MCP server {name!r}" + nearest_hint(name, effective),
             hint="`claude-or mcp list` shows them all.",
         )
     return effective[name]
+
+
+def _tell_mistake(name: str, found: Survey) -> None:
+    """Raises `ClaudeOrError` where a server is named, but cannot be had here and now."""
+    for group in found.groups:
+        for mistake in group.mistakes:
+            if f": servers.{name}." in mistake:
+                raise ClaudeOrError(
+                    mistake, hint="Set the variable, or give the entry `enabled: false`.", exit_code=EXIT_CONFIG
+                )
+    if source := next((source for one, source in found.disabled if one == name), None):
+        raise ClaudeOrError(f"{name} is switched off in {source.shown}", hint="Take `enabled: false` out to use it.")
 
 
 def _startable(server: Resolved, group: Group) -> McpLaunch:

@@ -79,13 +79,11 @@ def _entry(name: str, given: Any, variables: list[str], notes: list[str]) -> dic
     command = given.get("command")
     if not isinstance(command, str) or not command:
         return None
-    args = [str(part) for part in given.get("args") or ()]
-    entry = {"type": _kind(command), "command": [_escaped(part) for part in (command, *args)]}
+    args = _arguments(name, [str(part) for part in given.get("args") or ()], variables)
+    entry = {"type": _kind(command), "command": [_escaped(command), *args]}
     env = {key: text for key, text in _texts(given.get("env")).items() if VARIABLE.fullmatch(key)}
     if env:
         entry["environment"] = {key: _kept(name, key, text, variables) for key, text in env.items()}
-    if any(_SECRET_VALUE.match(part) for part in args if not part.startswith(("/", "http", "@"))):
-        notes.append(f"{name}: an argument looks like a secret; put it into a variable and write ${{NAME}} instead")
     return _finished(name, entry, given, ("type", "command", "args", "env"), notes)
 
 
@@ -101,6 +99,19 @@ def _finished(
     if lost := [str(key) for key in given if key not in (*taken, "disabled")]:
         notes.append(f"{name}: {', '.join(lost)} did not come along; it means nothing here")
     return entry
+
+
+def _arguments(server: str, args: list[str], variables: list[str]) -> list[str]:
+    """The arguments; a variable stands for the value of an option that is named like a secret, and for what looks like one."""
+    kept: list[str] = []
+    for before, part in zip(["", *args], args, strict=False):
+        option, sign, value = part.partition("=") if part.startswith("-") else ("", "", part)
+        name = (option if sign else before if before.startswith("-") and "=" not in before else "").lstrip("-")
+        if not value or value.startswith(("/", "http", "@", "-")) or (part.startswith("-") and not sign):
+            kept.append(_escaped(part))
+        else:
+            kept.append(f"{_escaped(option)}{sign}{_kept(server, name or 'argument', value, variables)}")
+    return kept
 
 
 def _kind(command: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from claude_or.cli import mcp as work
-from claude_or.cli import mcp_running as told
+from claude_or.cli import mcp_running
 from claude_or.errors import ClaudeOrError
 from claude_or.mcp.importing import import_servers
 from tests.mcp.relayed import fake_command
@@ -151,7 +151,16 @@ CLAUDES: Mapping[str, Any] = {
     "mcpServers": {
         "git hub": {
             "command": "npx",
-            "args": ["-y", "server-github", "cost $5"],
+            "args": [
+                "-y",
+                "server-github",
+                "cost $5",
+                "--api-key",
+                "s3cret",
+                "--token=t0ken",
+                "sk-or-v1-0123456789",
+                "--x",
+            ],
             "env": {"GITHUB_TOKEN": "ghp_0123456789abcdef", "LEVEL": "info"},
         },
         "docs": {"type": "http", "url": "https://example.org/mcp", "headers": {"Authorization": "Bearer abc.def"}},
@@ -170,12 +179,17 @@ def test_claudes_json_becomes_a_file_that_loads_and_holds_no_secret(place: work.
     assert done.data["servers"] == ["git-hub", "docs", "kept", "off"]
     assert "kept: autoApprove did not come along; it means nothing here" in [found.text for found in done.findings]
     assert yaml.safe_load(done.data["text"])["servers"]["kept"]["cwd"] == "/srv"
-    assert done.data["variables"] == ["GITHUB_TOKEN", "DOCS_AUTHORIZATION"]
+    arguments = ["GIT_HUB_API_KEY", "GIT_HUB_TOKEN", "GIT_HUB_ARGUMENT"]
+    assert done.data["variables"] == [*arguments, "GITHUB_TOKEN", "DOCS_AUTHORIZATION"]
+    assert not any(secret in done.data["text"] for secret in ("s3cret", "t0ken", "sk-or"))
     assert "ghp_" not in done.data["text"]
     assert "abc.def" not in done.data["text"]
+    place.environ.update(dict.fromkeys(arguments, "of-mine"))  # type: ignore[attr-defined]
     place.environ.update(GITHUB_TOKEN="t0ken-value", DOCS_AUTHORIZATION="other", MY_KEY="k")  # type: ignore[attr-defined]
     servers = {row["name"]: row for row in work.list_servers(place).data}
-    assert servers["git-hub"]["command"] == "npx --prefer-offline -y server-github 'cost $5'"
+    assert servers["git-hub"]["command"] == (
+        "npx --prefer-offline -y server-github 'cost $5' --api-key *** --token=*** *** --x"
+    )
     assert servers["docs"]["kind"] == "remote"
     assert servers["off"]["kind"] == "disabled"
     with pytest.raises(ClaudeOrError, match="exists already"):
@@ -189,14 +203,27 @@ def test_a_projects_part_of_claudes_own_file_is_read() -> None:
         import_servers({"other": 1}, "/here", "f")
 
 
+def test_a_server_that_cannot_be_had_is_not_called_unknown(place: work.Place) -> None:
+    configure(
+        home(place),
+        needs={"type": "command", "command": "x", "environment": {"A": "${NOT_SET}"}},
+        off={"type": "command", "command": "x", "enabled": False},
+    )
+    for ask in (work.try_server, lambda name, place: work.warm((name,), place)):
+        with pytest.raises(ClaudeOrError, match="NOT_SET is not set"):
+            ask("needs", place)
+        with pytest.raises(ClaudeOrError, match="off is switched off in"):
+            ask("off", place)
+
+
 def test_logs_are_shown_and_an_unknown_name_gets_a_hint(place: work.Place) -> None:
     folder = home(place) / ".local/state/claude-or/logs/mcp"
     folder.mkdir(parents=True)
     (folder / "fetch.log").write_text("one\ntwo\nthree\n", encoding="utf-8")
 
-    assert told.logs("fetch", place.environ, 2).summary == "two\nthree"
+    assert mcp_running.logs("fetch", place.environ, 2).summary == "two\nthree"
     with pytest.raises(ClaudeOrError, match="did you mean fetch"):
-        told.logs("fetsch", place.environ)
+        mcp_running.logs("fetsch", place.environ)
 
 
 def test_following_a_log_goes_on_through_its_rotation(tmp_path: Path) -> None:
@@ -218,5 +245,5 @@ def test_following_a_log_goes_on_through_its_rotation(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        told.follow(str(path), written.append, wait)
+        mcp_running.follow(str(path), written.append, wait)
     assert "".join(written) == "two\nthree\n"
