@@ -162,6 +162,7 @@ class Budget:
         others = any(found.held.values()) and self._too_small(amount, Elsewhere(found.spent)) is None
         if scope is not None and not self._held and (late or not others):
             raise self._refusal(self._words(scope, amount))
+        _log.debug("a call waits for room under a cap", scope=scope, ours=len(self._held), others=others)
         self._changed.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S if others or scope is None else None):
