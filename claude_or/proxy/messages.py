@@ -20,6 +20,7 @@ from claude_or.proxy.bodies import read_json_body
 from claude_or.proxy.house import House
 from claude_or.proxy.refusals import Refused, json_answer
 from claude_or.proxy.speaking import LAST, Speaking
+from claude_or.proxy.toolchain import MOST, called_by, called_in
 from claude_or.reply.assemble import profile_of
 from claude_or.reply.base import whole_message
 from claude_or.routing.ask import Ask, Plan, ReplyFailed
@@ -55,17 +56,20 @@ async def answer_messages(request: web.Request, house: House, request_id: str) -
             tools=len(ask.request.tools),
             bytes=len(ask.raw),
         )
-        ending = "left"
+        ending, calls = "left", list[str]()
         try:
             if ask.request.stream:
-                response, ending = await _stream(request, ask, house)
+                response, ending = await _stream(request, ask, house, calls)
             else:
-                response, ending = json_answer(await _whole(ask, house), request_id), "whole"
+                message = await _whole(ask, house)
+                calls += called_by(message)
+                response, ending = json_answer(message, request_id), "whole"
         except ReplyFailed as failed:
             ending = failed.failure.kind
             raise
         finally:
-            _log.info("request over", ending=ending, seconds=round(house.clock() - started, 3))
+            chain = {"calls": calls[:MOST]} if calls else {}
+            _log.info("request over", ending=ending, seconds=round(house.clock() - started, 3), **chain)
     return response
 
 
@@ -87,8 +91,8 @@ async def _whole(ask: Ask, house: House) -> dict[str, Any]:
         ) from None
 
 
-async def _stream(request: web.Request, ask: Ask, house: House) -> tuple[web.StreamResponse, str]:
-    """The answer burst by burst, and how it ended."""
+async def _stream(request: web.Request, ask: Ask, house: House, calls: list[str]) -> tuple[web.StreamResponse, str]:
+    """The answer burst by burst, and how it ended; `calls` gets the tools that it calls."""
     speaking = Speaking(request, ask.request_id, ping=house.settings().limits.ping)
     last = ""
     try:
@@ -97,6 +101,7 @@ async def _stream(request: web.Request, ask: Ask, house: House) -> tuple[web.Str
                 if burst.frames:
                     await speaking.send(burst.frames)
                     last = burst.frames[-1].event
+                    calls += called_in(burst.frames)
         failure = None if last in LAST else CUT
     except ReplyFailed as failed:
         failure = failed.failure

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.record import Ask
-from tests.fakes.replies import Scripted, text
+from tests.fakes.replies import Scripted, text, tool_call
 from tests.stories.conftest import KEY, World
 
 PROMPT = "canary-of-a-prompt-5d2f61e4"
@@ -100,3 +101,19 @@ async def test_what_is_no_switch_is_told(world: World) -> None:
 
     assert done.code == 78
     assert "CLAUDE_OR_LOG_CONTENT: expected 1 or 0, got 'perhaps'" in done.err
+
+
+async def test_the_log_tells_which_tools_were_called_and_not_with_what(world: World) -> None:
+    def brain(_ask: Ask, _n: int) -> Scripted:
+        return [text("I look."), tool_call("Read", {"file_path": ANSWER}), tool_call("Bash", {"command": ANSWER})]
+
+    world.host.script(brain)
+    done = await world.run(["stream"], ["ask"])
+
+    assert done.code == 0, done.err
+    (lines,) = files(world).values()
+    entries = [json.loads(line) for line in lines.splitlines()]
+    over = [entry for entry in entries if entry["event"] == "request over"]
+    assert [entry["calls"] for entry in over] == [["Read", "Bash"], ["Read", "Bash"]]
+    assert all(entry["request_id"] and entry["seconds"] >= 0 for entry in over)
+    assert ANSWER.encode() not in lines
