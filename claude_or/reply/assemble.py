@@ -72,6 +72,8 @@ class Parts:
     album: Album = field(default_factory=Album)
     refusing: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Host and slug of models that were found to take no JSON schema."""
+    blind: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """The same of those that were found to take no pictures."""
 
 
 def assemble(plan: Plan, parts: Parts) -> Replier:
@@ -113,12 +115,24 @@ def _answering(route: Route, inner: Replier, parts: Parts) -> Replier:
 
 def _seeing(route: Route, inner: Replier, parts: Parts) -> Replier:
     profile = seen_by(profile_of(route, parts.catalog(), parts.settings()), parts.settings())
-    if route.path == "native" or (profile.files and profile.images is not False):
+    if route.path == "native" or (profile.files and profile.images):
         return inner
     plan = eyes_for(profile, parts.settings(), parts.catalog())
+    if plan and (plan.routes[0].provider, plan.routes[0].slug) in parts.blind:
+        plan = None
     # Pins of their own: who describes a picture says nothing about who answers the conversation.
     eyes = _fallback([(other, _guarded(other, parts)) for other in plan.routes], parts, Pins()) if plan else None
-    return Sight(inner=inner, profile=profile, album=parts.album, read=pdf_text, eyes=eyes, plan=plan)
+    place = (route.provider, route.slug)
+    return Sight(
+        inner=inner,
+        profile=profile,
+        album=parts.album,
+        read=pdf_text,
+        place=place,
+        blind=parts.blind,
+        eyes=eyes,
+        plan=plan,
+    )
 
 
 def seen_by(profile: ModelProfile, settings: Settings) -> ModelProfile:
@@ -127,8 +141,9 @@ def seen_by(profile: ModelProfile, settings: Settings) -> ModelProfile:
 
 
 def eyes_for(profile: ModelProfile, settings: Settings, catalog: Catalog | None) -> Plan | None:
-    """Who describes pictures for a model; None for one that sees, and where nobody is named who is known to see better."""
-    plan = vision_plan(settings) if profile.images is False else None
+    """Who describes pictures for a model, should it see none; None for one that sees, and where nobody is named who is known to
+    see better."""
+    plan = None if profile.images else vision_plan(settings)
     if plan is None or profile_of(plan.routes[0], catalog, settings).images is False:
         return None  # a model that sees nothing either would make something up
     return plan

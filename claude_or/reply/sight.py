@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import msgspec
@@ -19,8 +19,18 @@ import msgspec
 from claude_or.log import get_log
 from claude_or.reply.base import whole_message
 from claude_or.routing.ask import Ask, Burst, Plan, Replier, ReplyFailed
+from claude_or.translate.media import NO_VISION
 from claude_or.translate.profiles import ModelProfile
-from claude_or.translate.sight import Sighted, asking_to_see, body_to_see, description, in_words, unseen
+from claude_or.translate.sight import (
+    Sighted,
+    asking_to_see,
+    body_to_see,
+    description,
+    has_pictures,
+    in_words,
+    is_blindness,
+    unseen,
+)
 
 MOST_AT_ONCE: Final = 4
 MOST_NEW: Final = 20
@@ -111,6 +121,7 @@ class Album:
 class Sight:
     """Passes requests on with words in place of what the model of `profile` cannot take.
 
+    `place` is the model's host and slug, `blind` holds those of which it turned out that they take no pictures, though nobody knew.
     `eyes` answers under `plan`, the vision model's; None when there is none. `read` gives the text of a PDF from its base64.
     """
 
@@ -118,6 +129,8 @@ class Sight:
     profile: ModelProfile
     album: Album
     read: Callable[[str], Awaitable[str]]
+    place: tuple[str, str] = ("", "")
+    blind: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     eyes: Replier | None = None
     plan: Plan | None = None
     look_seconds: float = LOOK_SECONDS
@@ -125,15 +138,41 @@ class Sight:
 
     def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """The inner answer. Raises `ReplyFailed` as that does."""
-        found = unseen(ask.request, self.profile, pictures=self.eyes is not None)
+        may_be_blind = self.profile.images is None and has_pictures(ask.request)
+        if may_be_blind or unseen(ask.request, self.profile, pictures=self.eyes is not None):
+            return self._seen(ask)
         # Nothing to put into words: no hop for each delta either.
-        return self._in_words(ask, found) if found else self.inner.reply(ask)
+        return self.inner.reply(ask)
 
-    async def _in_words(self, ask: Ask, found: list[Sighted]) -> AsyncGenerator[Burst, None]:
-        await self._look_at(found, ask)
-        words = {one.key: said for one in found if (said := self.album.words(one.key))}
-        request = in_words(ask.request, self.profile, words, pictures=self.eyes is not None)
-        async with aclosing(self.inner.reply(msgspec.structs.replace(ask, request=request))) as bursts:
+    async def _seen(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        if self.place not in self.blind:
+            try:
+                async with aclosing(self._answered(ask, self.profile)) as bursts:
+                    async for burst in bursts:
+                        yield burst
+                return  # noqa: TRY300
+            except ReplyFailed as failed:
+                unknown = self.profile.images is None and has_pictures(ask.request)
+                if not unknown or not is_blindness(failed.failure):
+                    raise
+                _log.warning("the model takes no pictures: they are put into words", place=self.place)
+                self.blind.add(self.place)
+        async with aclosing(self._answered(ask, msgspec.structs.replace(self.profile, images=False))) as bursts:
+            async for burst in bursts:
+                yield burst
+
+    async def _answered(self, ask: Ask, profile: ModelProfile) -> AsyncGenerator[Burst, None]:
+        # Whoever was found to be blind is not known as that where the request is written, so a note has to come from here.
+        found_out = profile is not self.profile
+        pictures = self.eyes is not None or found_out
+        found = unseen(ask.request, profile, pictures=pictures)
+        if found:
+            await self._look_at(found, ask)
+            words = {one.key: said for one in found if (said := self.album.words(one.key))}
+            if found_out:
+                words = {**{one.key: NO_VISION for one in found if one.kind == "picture"}, **words}
+            ask = msgspec.structs.replace(ask, request=in_words(ask.request, profile, words, pictures=pictures))
+        async with aclosing(self.inner.reply(ask)) as bursts:
             async for burst in bursts:
                 yield burst
 

@@ -20,11 +20,7 @@ from claude_or.errors import EXIT_PROXY, ClaudeOrError
 from claude_or.proxy.app import make_app, serving
 from claude_or.proxy.house import House
 from claude_or.reply.assemble import Parts, assemble
-from claude_or.reply.breaker import Breakers
 from claude_or.reply.meter import Meter
-from claude_or.reply.once import Requests
-from claude_or.reply.pins import Pins
-from claude_or.reply.scales import Scales
 from claude_or.reply.sight import Album
 from claude_or.routing.ask import Plan, Replier
 from claude_or.routing.catalog import Catalog
@@ -105,20 +101,27 @@ class Gateway:
         self.fleet = fleet
         known = (key, token, control_token, *(fleet.secrets if fleet else ()))
         self._secrets = tuple(secret for secret in known if secret)
-        self._breakers = Breakers()
-        self._requests = Requests()
-        self._pins = Pins()
-        self._scales = Scales()
-        days = settings.sight.keep_days
-        self._descriptions = Descriptions(os.path.join(cache_folder, DESCRIPTIONS), days)
-        self._album = Album(self._descriptions if days else None)
-        self._search = search_by(lambda: self.settings.web_search, environ or {}, _tools_of(fleet) if fleet else None)
+        self._descriptions = Descriptions(os.path.join(cache_folder, DESCRIPTIONS), settings.sight.keep_days)
+        self._parts = self._chain_parts(environ or {})
         # As it was at the start, when the user was told: an edit in the middle would write down what nobody expects.
         self._content = settings.log.content
         log.keep_secret(*self._secrets)
         self._background: set[asyncio.Task[None]] = set()
         self._listing: asyncio.Task[None] | None = None
         self.house = self._house(token, control_token, on_fatal)
+
+    def _chain_parts(self, environ: Mapping[str, str]) -> Parts:
+        """One for the whole session: what was learnt of a route in one request is known in the next."""
+        return Parts(
+            hosts=self._hosts.opened,
+            missing=self._hosts.missing,
+            settings=lambda: self.settings,
+            catalog=lambda: self._catalog,
+            charge=self.books.charge,
+            budget=self.books.budget,
+            search=search_by(lambda: self.settings.web_search, environ, _tools_of(self.fleet) if self.fleet else None),
+            album=Album(self._descriptions if self.settings.sight.keep_days else None),
+        )
 
     def _house(self, token: str, control_token: str, on_fatal: Callable[[BaseException], None]) -> House:
         return House(
@@ -128,7 +131,7 @@ class Gateway:
             catalog=lambda: self._catalog,
             replier_for=self._replier_for,
             tally=self.tally,
-            scales=self._scales,
+            scales=self._parts.scales,
             on_fatal=on_fatal,
             servers=self.fleet,
             status=self._status,
@@ -188,21 +191,7 @@ class Gateway:
 
             leaf = ScriptedReplier(folder=self._scratch)
             return Meter(inner=leaf, route=plan.routes[0], charge=self.books.charge)
-        parts = Parts(
-            hosts=self._hosts.opened,
-            missing=self._hosts.missing,
-            settings=lambda: self.settings,
-            catalog=lambda: self._catalog,
-            charge=self.books.charge,
-            budget=self.books.budget,
-            breakers=self._breakers,
-            requests=self._requests,
-            pins=self._pins,
-            scales=self._scales,
-            album=self._album,
-            search=self._search,
-        )
-        return assemble(plan, parts)
+        return assemble(plan, self._parts)
 
     def guarded_by(self, guard: Callable[[str], None]) -> None:
         """Tell the guardian of processes that hosts start; `guard` writes it a line."""
@@ -230,7 +219,7 @@ class Gateway:
 
     def _status(self) -> dict[str, Any]:
         return {
-            "troubled_routes": self._breakers.told(),
+            "troubled_routes": self._parts.breakers.told(),
             "config_trouble": self.config_trouble,
             **self.books.told(),
         }
@@ -248,7 +237,9 @@ class Gateway:
     def _troubles(self) -> list[str]:
         """What the status line should say beside the figures."""
         edits = ["configuration not applied"] if self.config_trouble else []
-        resting = [f"{told['slug'].rpartition('/')[2]} rests" for told in self._breakers.told() if told["resting"]]
+        resting = [
+            f"{told['slug'].rpartition('/')[2]} rests" for told in self._parts.breakers.told() if told["resting"]
+        ]
         servers = self.house.servers.told() if self.house.servers else []
         return (
             edits

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from claude_or.translate.profiles import ModelProfile
-from claude_or.wire.anthropic import MessagesRequest
+from claude_or.wire.anthropic import Failure, MessagesRequest
 
 Kind = Literal["picture", "pdf"]
 
@@ -38,12 +38,37 @@ _ENDS: Final = re.compile(r"\[\s*end\s+of\s+the\s+description", re.IGNORECASE)
 """What is written in a picture must not pass for the end of what is said about it."""
 
 
+_BLIND: Final = re.compile(
+    r"(?<!un)support[^.]{0,40}(image|vision|multi-?modal)|image[^.]{0,60}\b(not|only|isn't)\b[^.]{0,20}support|image input|mmproj"
+    r"|not\b[^.]{0,30}(multi-?modal|vision)|unknown variant .?image|at most 0 image|content must be a string",
+    re.IGNORECASE,
+)
+_ONE_PICTURE: Final = re.compile(
+    r"format|media type|mime|too (large|big|many)|exceed|dimension|decod|corrupt", re.IGNORECASE
+)
+"""A model that takes no picture at all, in the words of hosts, and what they say of one picture that is wrong."""
+
+
 class Sighted(NamedTuple):
     """One block that needs words: `key` is the same for the same content."""
 
     key: str
     kind: Kind
     block: dict[str, Any]
+
+
+def is_blindness(failure: Failure) -> bool:
+    """Whether a host says that this model takes no pictures."""
+    if failure.upstream_status not in {400, 404, 415, 422, 500, 501}:
+        return False
+    return bool(_BLIND.search(failure.message)) and not _ONE_PICTURE.search(failure.message)
+
+
+def has_pictures(request: MessagesRequest) -> bool:
+    """Whether any picture stands in the request."""
+    return any(
+        block.get("type") == "image" for message in request.messages for block in _blocks(message.get("content"))
+    )
 
 
 def unseen(request: MessagesRequest, profile: ModelProfile, *, pictures: bool) -> list[Sighted]:

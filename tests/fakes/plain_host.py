@@ -64,6 +64,8 @@ class PlainHost:
     key: str | None = None
     script: list[Say] = field(default_factory=list[Say])
     otherwise: Say = Say("Done.")
+    refuses: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What its model cannot do: a part of the body, and the words of the 400 for it."""
     heard: list[Heard] = field(default_factory=list[Heard])
     port: int = 0
 
@@ -83,6 +85,9 @@ class PlainHost:
             return web.json_response({"object": "list", "data": [{"id": "tiny:1b", "object": "model"}]})
         if why := refusal(heard):
             return _error(400, why)
+        for part, why in self.refuses.items():
+            if part.encode() in heard.raw:
+                return _error(400, why)
         # Side calls offer no tools; a script is about the conversation itself.
         say = self.script.pop(0) if self.script and heard.body.get("tools") else self.otherwise
         if say.status != 200:

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from claude_or.config.schema import Limits, Models, Provider, ProviderModel, Settings, Sight
+from claude_or.config.schema import Limits, Models, OpenRouter, Provider, ProviderModel, Settings, Sight
 from claude_or.reply.budget import Budget
 from claude_or.reply.sight import Album
 from claude_or.store.descriptions import Descriptions
 from claude_or.upstream.hosts import Hosts
 from tests.fakes.listing import FREE, GEMINI, GLM, SONNET
-from tests.fakes.openrouter import Ask, OpenRouterFake
+from tests.fakes.openrouter import KEY, Ask, OpenRouterFake
 from tests.fakes.papers import document, picture
 from tests.fakes.plain_host import Say, plain_host
 from tests.fakes.replies import Reply, Scripted, Tokens, error, pause, text
@@ -267,3 +267,32 @@ async def test_the_text_of_pdfs_is_switched_off_by_the_user(*, pdf_text: bool) -
         async with Hosts(said, "", {}) as hosts, gateway(None, settings=said, hosts=hosts) as door:
             await door.post(prompt(model="lab:tiny", messages=[user(document("Zebras have stripes."))]))
     assert ("Zebras have stripes." in str(local.heard[0].body["messages"])) is pdf_text
+
+
+@pytest.mark.parametrize("eyes", [GEMINI, None], ids=["with eyes", "without"])
+async def test_a_model_of_which_nobody_knew_that_it_is_blind_costs_one_refusal(eyes: str | None) -> None:
+    async with OpenRouterFake(brain) as host, plain_host(otherwise=Say("Fine.")) as local:
+        local.refuses = {"image_url": "this model does not support images"}
+        own = Provider(base_url=local.base_url)
+        said = Settings(
+            models=Models(big="lab:tiny", vision=eyes),
+            providers={"lab": own},
+            openrouter=OpenRouter(base_url=host.base_url),
+        )
+        async with Hosts(said, KEY, {}) as hosts, gateway(host, settings=said, hosts=hosts) as door:
+            for _ in range(2):
+                answered = await door.post(prompt(model="lab:tiny", messages=[user("look", picture(1))]))
+                assert (answered.status, answered.events[-1]) == (200, "message_stop")
+    told_words = [str(heard.body["messages"]) for heard in local.heard]
+    assert ["image_url" in words for words in told_words] == [True, False, False]
+    assert told_words[1] == told_words[2]
+    assert ("A grey square." if eyes else NOTE) in told_words[1]
+
+
+async def test_a_refusal_for_another_reason_is_told_as_it_is() -> None:
+    async with plain_host(otherwise=Say("the image is too large", status=400)) as local:
+        said = Settings(models=Models(big="lab:tiny"), providers={"lab": Provider(base_url=local.base_url)})
+        async with Hosts(said, "", {}) as hosts, gateway(None, settings=said, hosts=hosts) as door:
+            answered = await door.post(prompt(model="lab:tiny", messages=[user("look", picture(1))]))
+    assert answered.error == (400, "invalid_request_error")
+    assert len(local.heard) == 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from claude_or.translate.profiles import ModelFacts, ModelProfile, profile_for
-from claude_or.translate.sight import asking_to_see, description, in_words, unseen
-from claude_or.wire.anthropic import MessagesRequest, decode_request
+from claude_or.translate.sight import asking_to_see, description, in_words, is_blindness, unseen
+from claude_or.wire.anthropic import Failure, MessagesRequest, decode_request
 from tests.fakes.papers import document, picture
 
 BLIND = profile_for("x/blind", ModelFacts(inputs=frozenset({"text"})))
@@ -97,3 +98,43 @@ def test_a_pdf_leaves_room_in_a_small_window_and_says_so() -> None:
     for context in (None, 200_000):
         roomy = msgspec.structs.replace(PLAIN, context=context)
         assert in_words(asked, roomy, words, pictures=True).messages[0]["content"][0]["text"] == words[pdf.key]
+
+
+def says(message: str, status: int | None = 400) -> Failure:
+    return Failure(kind="invalid_request", status=400, type="x", message=message, upstream_status=status)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "No endpoints found that support image input",
+        "this model does not support images",
+        "Invalid content type. image_url is only supported by certain models.",
+        "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+        "At most 0 image(s) may be provided in one request.",
+        "tiny is not a multimodal model",
+        "Failed to deserialize: messages[0]: unknown variant `image_url`, expected `text`",
+        "messages[1].content must be a string",
+        "Model does not support vision",
+    ],
+)
+def test_a_model_without_eyes_is_known_by_the_words_of_its_host(message: str) -> None:
+    assert is_blindness(says(message))
+    assert not is_blindness(says(message, 429))
+    assert not is_blindness(says(message, None))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "unsupported image format",
+        "The image format is not supported; use png or jpeg",
+        "image exceeds 5 MB maximum",
+        "Could not process image",
+        "image dimensions are not supported: too large",
+        "max_tokens is too large",
+        "Provider returned error",
+    ],
+)
+def test_what_is_wrong_with_one_picture_says_nothing_about_the_model(message: str) -> None:
+    assert not is_blindness(says(message))
