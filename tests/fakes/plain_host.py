@@ -67,6 +67,7 @@ class PlainHost:
     refuses: Mapping[str, str] = field(default_factory=dict[str, str])
     """What its model cannot do: a part of the body, and the words of the 400 for it."""
     heard: list[Heard] = field(default_factory=list[Heard])
+    models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "tiny:1b", "object": "model"}])
     port: int = 0
 
     @property
@@ -82,7 +83,7 @@ class PlainHost:
         if heard.headers.get("authorization") != wanted:
             return _error(401, "unauthorized")
         if heard.path == "/v1/models":
-            return web.json_response({"object": "list", "data": [{"id": "tiny:1b", "object": "model"}]})
+            return web.json_response({"object": "list", "data": self.models})
         if why := refusal(heard):
             return _error(400, why)
         for part, why in self.refuses.items():
