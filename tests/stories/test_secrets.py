@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 import pytest
 
 from tests.fakes.record import Ask
@@ -271,6 +272,65 @@ async def test_a_crash_that_quotes_the_key_tells_it_to_nobody(world: World, key:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     if not debug:
         assert "Traceback" not in done.err
+
+
+OURS: tuple[tuple[str, ...], ...] = (
+    ("doctor", "-v"),
+    ("doctor", "--json"),
+    ("--dry-run",),
+    ("models",),
+    ("models", "show", "z-ai/glm-5.3"),
+    ("config", "show"),
+    ("config", "show", "--json"),
+    ("config", "check"),
+    ("usage",),
+    ("usage", "--by", "model", "--json"),
+    ("usage", "--csv"),
+    ("budget",),
+    ("logs",),
+    ("mcp", "list"),
+    ("mcp", "status"),
+    ("mcp", "test"),
+    ("explain", "request.json"),
+    ("explain", "request.json", "--json"),
+)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("key", [KEY, BARE_KEY], ids=["known form", "unknown form"])
+async def test_no_command_of_ours_shows_the_key(world: World, key: str) -> None:
+    """After a session at debug level that wrote prompts down, with a host that quotes the key and a server with a secret."""
+    secret, summary = "canary-of-an-mcp-server-61e4a7c9d0", world.project / "summary.json"
+    environment = {"SERVICE_TOKEN": "${A_SECRET_OF_MINE}"}
+    configure(world.home, one={"type": "command", "command": list(fake_command()), "environment": environment})
+    (world.project / "request.json").write_bytes(msgspec.json.encode(prompt(f"my key is {key}")))
+    replies = echoing(key)
+    world.host.script(lambda _ask, n: replies[n % len(replies)])
+    done = await world.run(
+        ["stream"],
+        ["stream"],
+        args=("--log-content", "--log-level", "debug", "--summary-json", str(summary), "-p", "hi"),
+        OPENROUTER_API_KEY=key,
+        A_SECRET_OF_MINE=secret,
+        FAKE_CLAUDE_PROMPT=f"my key is {key}",
+    )
+    assert done.code == 0
+    assert summary.exists()
+    assert hits(key, done.out.encode()) == hits(key, done.err.encode()) == []
+    for args in OURS:
+        done = await world.run(args=args, OPENROUTER_API_KEY=key, A_SECRET_OF_MINE=secret)
+        assert done.out + done.err, args
+        assert "internal error" not in done.err, args
+        data = (done.out + done.err).encode()
+        assert hits(secret, data) == [], args
+        # Of a file of the user's it shows what is in it.
+        assert hits(key, data) == [] or args[0] == "explain", args
+    (world.project / "request.json").unlink()
+    for path, data in written(world).items():
+        assert hits(key, data) == [], path
+        # What a server is launched with may be kept for the next launch, for the user alone (see above).
+        assert hits(secret, data) == [] or path.name.startswith("launch-"), path
+    assert any(b"[masked]" in path.read_bytes() for path in logs(world)), "nothing was to be masked"
 
 
 async def test_doctor_and_dry_run_show_that_there_is_a_key_and_not_which(world: World) -> None:
