@@ -9,18 +9,13 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from claude_or.cli.render import SIGNS, STYLES, is_ascii
 from claude_or.cli.result import Finding, Level
 
 if TYPE_CHECKING:
     from claude_or.cli.doctor import Watch
 
 _ORDER: tuple[Level, ...] = ("error", "warn", "note", "ok")
-_SHOWN: dict[Level, tuple[str, str]] = {
-    "ok": ("✓", "green"),
-    "note": ("·", "cyan"),
-    "warn": ("!", "yellow"),
-    "error": ("✗", "red"),
-}
 
 
 @contextmanager
@@ -34,15 +29,17 @@ def live_list() -> Generator[Watch]:
 
     ended: dict[str, Level | None] = {}
     spinner = Spinner("line")
+    console = Console(highlight=False)
+    plain = is_ascii(console)
 
     def drawn() -> Table:
         grid = Table.grid(padding=(0, 1))
         for name, level in ended.items():
-            sign = spinner if level is None else Text(_SHOWN[level][0], style=_SHOWN[level][1])
+            sign = spinner if level is None else Text(SIGNS[level][plain], style=STYLES[level])
             grid.add_row(sign, Text(name, style="dim" if level is None else ""))
         return grid
 
-    with Live(get_renderable=drawn, console=Console(highlight=False), transient=True, refresh_per_second=10):
+    with Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=10):
 
         def watch(name: str, findings: Sequence[Finding] | None) -> None:
             if findings is None:

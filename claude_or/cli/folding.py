@@ -1,15 +1,34 @@
-"""Prose for people on a terminal: broken between words at its width, with the indentation it began with.
+"""Prose for people on a terminal: broken between words at its width, with the indentation it began with, in signs that it has.
 
 What goes into a file or a pipe stays as it is, a line for each thing said, so that `grep` finds it whole.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
-from typing import IO
+from io import TextIOWrapper
+from typing import IO, Final
 
 LEAST = 40
 """Columns below which nothing is folded: there is nothing left to gain."""
+
+
+ASCII: Final = {"→": "->", "…": "...", "·": "-", "×": "x", "✓": "v", "✗": "x", "─": "-", "│": "|", "█": "#", "–": "-"}
+_HANDLER: Final = "claude-or"
+
+
+def write_plainly(stream: IO[str]) -> None:
+    """Let a stream write what its encoding lacks in ASCII, or as `?`."""
+    if isinstance(stream, TextIOWrapper):
+        codecs.register_error(_HANDLER, _plainly)
+        stream.reconfigure(errors=_HANDLER)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(ASCII.get(char, "?") for char in error.object[error.start : error.end]), error.end
 
 
 def folded(text: str, columns: int | None) -> str:

@@ -24,6 +24,7 @@ KEY_VARIABLE = "OPENROUTER_API_KEY"
 def entry() -> None:
     """The `claude-or` program. Leaves without tearing the interpreter down: everything was closed before, and it saves 0.1 s."""
     _see_to_streams()
+    _see_to_encoding()
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -63,6 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:  # noqa: BLE001 - the boundary
         return _report_bug(error)
+
+
+def _see_to_encoding() -> None:
+    """Where the terminal or the pipe is not UTF-8, signs that it lacks are written in ASCII; Python would raise or write `\\u2192`."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        if not encoding.lower().startswith("utf"):
+            from claude_or.cli.folding import write_plainly
+
+            write_plainly(stream)
 
 
 def _run(argv: Sequence[str]) -> int:

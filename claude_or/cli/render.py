@@ -22,8 +22,8 @@ _PIPE_WIDTH = 10_000
 _GAP = 2
 PATH_LEAST = 16
 """Columns that a path keeps where there is not enough room for it."""
-_STYLE: dict[Level, str] = {"ok": "green", "note": "cyan", "warn": "yellow", "error": "red"}
-_SIGN: dict[Level, tuple[str, str]] = {"ok": ("✓", "ok"), "note": ("·", "-"), "warn": ("!", "!"), "error": ("✗", "x")}
+STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warn": "yellow", "error": "red"}
+SIGNS: dict[Level, tuple[str, str]] = {"ok": ("✓", "ok"), "note": ("·", "-"), "warn": ("!", "!"), "error": ("✗", "x")}
 
 
 def show(result: CommandResult, *, as_json: bool, out: IO[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def show(result: CommandResult, *, as_json: bool, out: IO[str] | None = None) ->
     else:
         console = _console(stream)
         with console.capture() as captured:
-            for part in _parts(result, console.width, ascii_only=_is_ascii(console)):
+            for part in _parts(result, console.width, ascii_only=is_ascii(console)):
                 console.print(part)
         # rich fills every row up to its column's width; in a file or a pipe those blanks are noise.
         text = captured.get().strip("\n")
@@ -88,7 +88,8 @@ def _console(out: IO[str]) -> Console:
     return console
 
 
-def _is_ascii(console: Console) -> bool:
+def is_ascii(console: Console) -> bool:
+    """Whether signs beyond ASCII may not be shown there."""
     return not console.encoding.lower().startswith("utf")
 
 
@@ -171,5 +172,5 @@ def _findings(findings: tuple[Finding, ...], *, ascii_only: bool) -> RenderableT
             text.append("\n" + finding.detail, style="dim")
         if finding.fix:
             text.append("\n" + ("-> " if ascii_only else "→ ") + finding.fix, style="cyan")
-        grid.add_row(Text(_SIGN[finding.level][ascii_only], style=_STYLE[finding.level]), finding.check, text)
+        grid.add_row(Text(SIGNS[finding.level][ascii_only], style=STYLES[finding.level]), finding.check, text)
     return grid

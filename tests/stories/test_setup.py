@@ -58,3 +58,19 @@ async def test_a_login_to_a_host_that_is_not_there_is_told_in_words(world: World
         assert await there.exit_code() == 69
     assert "urlopen" not in shown
     assert "Errno" not in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+async def test_on_a_terminal_that_is_not_utf_8_signs_are_written_in_ascii(world: World, encoding: str) -> None:
+    environ = world.environ(TERM="xterm", PYTHONIOENCODING=encoding, SMALL_MODEL="")
+    async with Terminal([*CLAUDE_OR, "doctor"], env=environ, cwd=world.project, rows=60) as there:
+        shown = await there.wait_for("leftovers nothing is left")
+        assert await there.exit_code() == 0
+    assert "sk-or-v1-...sts from OPENROUTER_API_KEY" in shown
+    assert "internal error" not in shown
+    assert there.raw.isascii()
+
+
+async def test_in_a_pipe_that_is_not_utf_8_errors_are_written_in_ascii(world: World) -> None:
+    done = await world.run(args=("doctor", "--verbos"), PYTHONIOENCODING="ascii")
+    assert "\n  -> `claude-or doctor --help`" in done.err
