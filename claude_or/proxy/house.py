@@ -87,6 +87,9 @@ class House:
     """How long a request's head may take to arrive."""
     body_seconds: float = 60.0
     """How long a body may take to arrive."""
+    unread_seconds: float = 300.0
+    """How long a client may take nothing of an answer that waits for it. Claude Code stopped by Ctrl-Z is no such client: we are
+    stopped with it."""
     whole_seconds: float = 340.0
     """How long an answer that is not streamed may take. Claude Code waits some 360 s for a head, then it goes and repeats."""
     most_requests: int = 1_500

@@ -93,7 +93,7 @@ async def _whole(ask: Ask, house: House) -> dict[str, Any]:
 
 async def _stream(request: web.Request, ask: Ask, house: House, calls: list[str]) -> tuple[web.StreamResponse, str]:
     """The answer burst by burst, and how it ended; `calls` gets the tools that it calls."""
-    speaking = Speaking(request, ask.request_id, ping=house.settings().limits.ping)
+    speaking = Speaking(request, ask.request_id, ping=house.settings().limits.ping, unread=house.unread_seconds)
     last = ""
     try:
         async with speaking.kept_alive(), aclosing(house.replier_for(ask.plan).reply(ask)) as bursts:

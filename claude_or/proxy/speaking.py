@@ -7,18 +7,23 @@
              none), the open block is closed and an `error` event ends the stream
 
 Writes are awaited, so a client that reads slowly slows the reading upstream; a lock keeps a ping out of the middle of a
-write and out of the head.
+write and out of the head. A client that takes nothing at all for minutes is cut off: it would hold the host's answer, and its bill,
+for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 
+from claude_or.log import get_log
 from claude_or.proxy.refusals import REQUEST_ID, error_answer
 from claude_or.wire.anthropic import Failure
 from claude_or.wire.events import PING, block_end_after, error_frame
@@ -31,6 +36,8 @@ _HEAD: Final = {
 }
 
 
+_log = get_log("proxy")
+
 LAST: Final = frozenset({"message_stop", "error"})
 """How a stream may end."""
 
@@ -41,12 +48,13 @@ class _Stream(web.StreamResponse):
 
 
 class Speaking:
-    """The answer to one request. `ping` is the longest silence, in seconds."""
+    """The answer to one request. `ping` is the longest silence and `unread` the longest standstill of the client, in seconds."""
 
-    def __init__(self, request: web.Request, request_id: str, *, ping: float) -> None:
+    def __init__(self, request: web.Request, request_id: str, *, ping: float, unread: float) -> None:
         self._request = request
         self._request_id = request_id
         self._ping = ping
+        self._unread = unread
         self._response: web.StreamResponse | None = None
         self._writing = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -113,6 +121,9 @@ class Speaking:
     async def _break_silence(self) -> None:
         try:
             while True:
+                if self._writing.locked():
+                    await self._until_read()
+                    continue
                 wait = self._spoke + self._ping - self._loop.time()
                 if wait > 0:
                     await asyncio.sleep(wait)
@@ -123,9 +134,39 @@ class Speaking:
                     if self._loop.time() - self._spoke < self._ping:
                         continue
                     response = self._response or await self._begin()
-                    await response.write(PING.raw)
+                    async with asyncio.timeout(self._unread):
+                        await response.write(PING.raw)
                     self.pings += 1
                     self._spoke = self._loop.time()
         except ConnectionError:
             # The client is gone; the handler learns it in its own way.
             pass
+        except TimeoutError:
+            self._cut_off()
+
+    async def _until_read(self) -> None:
+        """Wait while a write waits for the client. Raises `TimeoutError` when it takes nothing for too long."""
+        left, moved = -1, self._loop.time()
+        while self._writing.locked() and (transport := self._request.transport) is not None:
+            now, waits = self._loop.time(), _unread_by(transport)
+            if waits != left:
+                left, moved = waits, now
+            elif now - moved >= self._unread:
+                raise TimeoutError
+            await asyncio.sleep(min(self._ping, self._unread / 4))
+
+    def _cut_off(self) -> None:
+        _log.info("the client does not read its answer", seconds=self._unread)
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+
+def _unread_by(transport: asyncio.Transport) -> int:
+    """Bytes that the client's system did not take yet, here and in the kernel: that lets us write on in large steps only, so for
+    a slow reader our own buffer may stand still for an hour."""
+    here = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    try:
+        return here + struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+    except (AttributeError, OSError):
+        return here

@@ -67,8 +67,8 @@ class Fallback:
             route, replier = left.pop(0)
             attempt = 1
             while True:
+                began = False
                 try:
-                    began = False
                     async with aclosing(replier.reply(ask)) as bursts:
                         async for burst in bursts:
                             if burst.frames and not began:
@@ -77,6 +77,8 @@ class Fallback:
                             yield burst
                     return  # noqa: TRY300
                 except ReplyFailed as failed:
+                    if began:
+                        raise  # against the contract; all the same no text is ever sent twice
                     failure = failed.failure
                     _told(route, attempt, failure)
                     repair = next((repair for repair in repairs if repair(ask, failure)), None)

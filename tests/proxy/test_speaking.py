@@ -337,6 +337,31 @@ async def test_a_slow_reader_slows_the_reading_upstream() -> None:
     assert total > 60_000_000
 
 
+async def test_a_client_that_takes_nothing_for_too_long_is_cut_off_and_the_call_upstream_ends() -> None:
+    over = asyncio.Event()
+
+    class Flood:
+        async def reply(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+            try:
+                yield burst(*START)
+                while True:
+                    yield delta("x" * 60_000)
+            finally:
+                over.set()
+
+    async with gateway(None, replier_for=lambda _plan: Flood(), limits=Limits(ping=0.05), unread_seconds=3.0) as door:
+        reader, writer = await connect(door)
+        # Slowly is not nothing: as long as it reads, however little, it is served.
+        for _ in range(12):
+            assert await reader.readexactly(200_000)
+            await asyncio.sleep(0.3)
+        # Longer than the limit in all.
+        assert not over.is_set()
+        async with asyncio.timeout(30):
+            await over.wait()
+        writer.close()
+
+
 async def test_pings_do_not_pile_up_before_a_reader_that_does_not_read() -> None:
     big = Burst(frames=[Frame("x", b"", b"y" * 30_000_000)])
     script = Script([burst(*START), big, *answer()[1:]])

@@ -153,6 +153,15 @@ async def test_once_frames_came_nothing_is_tried_again() -> None:
     assert len(script.asks) == 1
 
 
+async def test_not_even_a_wrapper_that_breaks_the_contract_has_text_sent_twice() -> None:
+    script, other = Script([burst(*START), delta("half"), failed("overloaded")]), Script(answer("whole"))
+    found: list[Burst] = []
+    with pytest.raises(ReplyFailed):
+        async with aclosing(fallback(Clock(), script, other).reply(ask())) as bursts:
+            found += [part async for part in bursts]
+    assert (len(script.asks), len(other.asks)) == (1, 0)
+
+
 async def test_the_next_route_is_taken_when_the_first_is_spent_or_cannot_do_it() -> None:
     clock = Clock()
     spent, missing, good = Script([failed("overloaded")]), Script([failed("not_found")]), Script(answer("hello"))
