@@ -15,6 +15,7 @@ from claude_or.config.folders import cache_folder, config_folder, data_folder, s
 from claude_or.config.load import PROJECT_FILE, Overrides, load, user_file
 from claude_or.config.schema import Fallbacks, Preferences, Settings
 from claude_or.errors import EXIT_CONFIG, EXIT_USAGE, ClaudeOrError
+from claude_or.log import Redaction
 
 SCHEMA_URL = "https://raw.githubusercontent.com/claude-or/claude-or/main/docs/schema/config.schema.json"
 
@@ -117,7 +118,7 @@ def write_new(path: str, text: str, environ: Mapping[str, str], *, force: bool =
 def show_config(environ: Mapping[str, str], cwd: str, overrides: Overrides, *, everything: bool) -> CommandResult:
     """The values in force with where each came from; defaults only when everything is wanted. Raises `ClaudeOrError`."""
     loaded = load(environ, cwd, overrides)
-    said = [(key, value, loaded.origin(key)) for key, value in leaves(loaded.settings)]
+    said = [(key, _without_secrets(key, value), loaded.origin(key)) for key, value in leaves(loaded.settings)]
     shown = [row for row in said if everything or row[0] in loaded.origins]
     columns = (Column("key"), Column("value", is_path=True), Column("from", is_path=True))
     rows = tuple((key, _shown(value), brief(origin)) for key, value, origin in shown)
@@ -205,6 +206,13 @@ def _said(entry: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _without_secrets(key: str, value: Any) -> Any:
+    """The value as it may be shown to anybody: a key does not belong there, but may have been written there all the same."""
+    if key.endswith(".headers") and isinstance(value, dict):
+        return dict.fromkeys(value, "…")
+    return Redaction(()).value(value)
 
 
 def _shown(value: Any) -> str:

@@ -103,6 +103,20 @@ def test_a_profile_is_shown_as_written_and_as_it_is_in_force(environ: dict[str, 
     assert shown("cheap") == {**written, **in_force}
 
 
+def test_what_is_written_where_no_key_belongs_is_not_shown(environ: dict[str, str], tmp_path: Path):
+    folder = tmp_path / ".config/claude-or"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(
+        "openrouter: {key_command: 'echo sk-or-v1-0123456789abcdef'}\n"
+        "providers:\n  lab: {base_url: 'https://lab.example/v1', headers: {X-Lab: canary-7f3a}}\n"
+    )
+    result = show_config(environ, str(tmp_path), NO, everything=True)
+    assert "canary-7f3a" not in str(result)
+    assert "0123456789abcdef" not in str(result)
+    assert result.data["providers.lab.headers"]["value"] == {"X-Lab": "…"}
+    assert result.data["openrouter.key_command"]["value"] == "echo [masked]"
+
+
 def test_every_setting_is_shown_by_its_dotted_key():
     keys = [key for key, _ in leaves(Settings(aliases={"x": "a/b"}))]
     assert len(keys) == len(set(keys))
