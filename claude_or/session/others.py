@@ -79,7 +79,8 @@ class Others:
                 alone=alone,
             )
         except (sqlite3.Error, OSError, Broken, TooNew) as error:
-            self._tell(f"the ledger could not be used, so caps count this session alone: {error}")
+            why = "it is of a later version" if isinstance(error, TooNew) else str(error)
+            self._tell(f"the ledger could not be used, so caps count this session alone: {why}")
             return nobody_else(left, alone)
         spent: dict[Scope, Decimal] = {scope: room.spent[scope] for scope in left}
         held: dict[Scope, Decimal] = {scope: room.held[scope] for scope in left}
@@ -110,7 +111,9 @@ class Others:
                 }
             finally:
                 connection.close()
-        except (sqlite3.Error, Broken, TooNew) as error:
+        except TooNew:
+            return {}  # told by who writes it
+        except (sqlite3.Error, Broken) as error:
             self._tell(f"the ledger could not be read, so what other sessions spent is not shown: {error}")
             return {}
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Provider, ProviderModel, Settings, WebSearch
 from claude_or.session.gateway import Gateway
 from claude_or.store.sums import Sum, grouped, total
-from claude_or.store.tables import read_ledger
+from claude_or.store.tables import open_ledger, read_ledger
 from tests.fakes.openrouter import OpenRouterFake
 from tests.fakes.plain_host import plain_host
 from tests.fakes.replies import Pause, Reply, Reset, Text, Tokens, error, text, tool_call
@@ -242,7 +242,20 @@ async def test_what_a_call_left_unpaid_is_held_until_its_bill_comes(tmp_path: Pa
             await door.post_and_leave(prompt())
             await until(lambda: door.gate.tally.total.unknown == 1)
             await until(lambda: holds(tmp_path) == 1)
+            await until(lambda: host.asks[0].gone)
         assert holds(tmp_path) == 0, "a session that is over holds nothing"
+
+
+async def test_a_ledger_of_a_later_version_is_told_once_for_rows_and_once_for_caps(tmp_path: Path):
+    with closing(open_ledger(str(tmp_path / "ledger.sqlite"))) as later:
+        later.execute("PRAGMA user_version = 99")
+    async with OpenRouterFake([text("a"), text("b")], key=KEY) as host:
+        async with opened(host, tmp_path, budget=Budget(day=5.0)) as door:
+            for _ in range(2):
+                assert (await door.post(prompt()))[0] == 200
+        rows, caps = sorted(door.gate.books.warnings, key=lambda words: "caps" in words)
+        assert rows.endswith("is of a later version of claude-or; this session is not recorded")
+        assert caps == "the ledger could not be used, so caps count this session alone: it is of a later version"
 
 
 async def test_no_cap_is_kept_by_the_prices_of_another_day(tmp_path: Path):
