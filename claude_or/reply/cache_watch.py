@@ -58,11 +58,11 @@ class CacheWatch:
     def see(self, ask: Ask, slug: str, report: Report, now: float) -> str:
         """Take in an answered call, `now` in seconds that never jump; why its cache was missed, empty when it was not."""
         usage = report.usage
-        if usage is None:
-            return ""
+        if usage is None or ask.plan.role == "background":
+            return ""  # a question of its own, such as what is in a picture, is no turn of the conversation
         conversation = (ask.session_id, ask.agent_id, slug)
         prompt = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
-        if not ask.agent_id and ask.plan.role not in {"small", "haiku", "background"}:
+        if not ask.agent_id and ask.plan.role not in {"small", "haiku"}:
             self._rates.append((prompt, usage.cache_read_input_tokens))
         raw = ask.raw if len(ask.raw) <= MOST_BYTES else b""
         turn = _Turn(now, usage.cache_read_input_tokens, report.provider, raw)

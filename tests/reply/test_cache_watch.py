@@ -93,3 +93,13 @@ def test_the_rate_is_that_of_the_last_turns_of_the_main_conversation():
     for turn in range(5):
         watch.see(request(), "a/b", told(9_000), turn)
     assert watch.rate == 0.9
+
+
+def test_a_question_of_its_own_to_the_same_model_is_no_turn_of_the_conversation() -> None:
+    watch = CacheWatch()
+    before, after = request(), request(messages=[USER, SAID, USER])
+    look = msgspec.structs.replace(request(messages=[]), plan=msgspec.structs.replace(before.plan, role="background"))
+    watch.see(before, "a/eyes", told(8_000), 0.0)
+    assert watch.see(look, "a/eyes", told(0, 1_000), 1.0) == ""
+    assert watch.see(after, "a/eyes", told(8_000), 2.0) == ""
+    assert (watch.drops, watch.rate) == (0, 0.8)

@@ -51,3 +51,11 @@ async def test_a_model_that_takes_no_pictures_and_no_schemas_is_sent_none_from_t
     assert [b'"json_schema"' in raw for raw in asked] == [False, False, False, True, False, False]
     assert all(b"A grey square." in raw for raw in asked[1:])
     assert len(world.host.asks) == 1
+    # Each extra call is in the log, with its cost where the host tells one, and none of what was said.
+    logs = (world.home / ".local/state/claude-or/logs").glob("*.jsonl")
+    lines = [msgspec.json.decode(line) for file in logs for line in file.read_bytes().splitlines()]
+    calls = [line for line in lines if line["event"] == "call"]
+    assert len(calls) == len(asked) + 1
+    (look,) = [line for line in calls if line["slug"] == GEMINI]
+    assert float(look["cost"]) > 0
+    assert "grey square" not in str(lines)
