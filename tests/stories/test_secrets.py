@@ -328,8 +328,7 @@ async def test_no_command_of_ours_shows_the_key(world: World, key: str) -> None:
     (world.project / "request.json").unlink()
     for path, data in written(world).items():
         assert hits(key, data) == [], path
-        # What a server is launched with may be kept for the next launch, for the user alone (see above).
-        assert hits(secret, data) == [] or path.name.startswith("launch-"), path
+        assert hits(secret, data) == [], path
     assert any(b"[masked]" in path.read_bytes() for path in logs(world)), "nothing was to be masked"
 
 
