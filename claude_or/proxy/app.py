@@ -36,7 +36,7 @@ SHUTDOWN_S: Final = 0.5
 CLEANUP_S: Final = 3.0
 LINGER_S: Final = 1.0
 """How long the rest of a refused body is read, so that the client can read the refusal."""
-WATCH_S: Final = 2.0
+WATCH_S: Final = 5.0
 
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 HOUSE: Final = web.AppKey("house", House)
