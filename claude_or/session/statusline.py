@@ -77,7 +77,7 @@ def _parts(told: Mapping[str, Any], status: Mapping[str, Any]) -> list[tuple[int
         _inner(told, "context_window", "context_window_size"),
     )
     if isinstance(used, (int, float)) and isinstance(size, (int, float)) and size:
-        short = f"{size / 1e6:.3g}M" if size >= 1e6 else f"{size / 1000:.0f}k"
+        short = f"{size / 1e6:.3g}M" if size >= 1e6 else f"{size // 1000:.0f}k"
         parts.append((70, f"{round(used)} % of {short}", YELLOW if used >= 100 * NEAR else ""))
     if isinstance(status.get("cache"), (int, float)):
         rate = f"cache {round(status['cache'] * 100)} %"
