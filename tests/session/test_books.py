@@ -17,11 +17,12 @@ import pytest
 from claude_or.config.schema import Budget, Fallbacks, Limits, Models, Provider, ProviderModel, Settings, WebSearch
 from claude_or.session.gateway import Gateway
 from claude_or.store.sums import Sum, grouped, total
-from claude_or.store.tables import open_ledger, read_ledger
+from claude_or.store.tables import open_ledger
 from tests.fakes.openrouter import OpenRouterFake
 from tests.fakes.plain_host import plain_host
 from tests.fakes.replies import Pause, Reply, Reset, Text, Tokens, error, text, tool_call
 from tests.fakes.searching import SearchFake
+from tests.support.ledger import looked_into, reading
 
 KEY = "sk-or-v1-a-key-of-the-tests"
 MODEL = "z-ai/glm-5.3"
@@ -85,14 +86,12 @@ async def opened(host: OpenRouterFake, folder: Path, **more: Any) -> AsyncGenera
 
 
 def ledger(folder: Path) -> Sum:
-    connection = read_ledger(str(folder / "ledger.sqlite"))
-    assert connection is not None
-    return total(connection)
+    return total(reading(folder / "ledger.sqlite"))
 
 
 def holds(folder: Path) -> int:
     """How many calls in flight the file knows of."""
-    connection = read_ledger(str(folder / "ledger.sqlite"))
+    connection = looked_into(folder / "ledger.sqlite")
     return connection.execute("SELECT count(*) FROM holds").fetchone()[0] if connection else 0
 
 
@@ -141,8 +140,7 @@ async def test_the_ledger_equals_the_invoice_also_when_another_model_serves(tmp_
         async with opened(host, tmp_path, fallbacks=Fallbacks(big=["openai/gpt-6.1-sol"])) as door:
             status, text_ = await door.post(prompt(model="opus"))
             assert (status, "message_stop" in text_, "error" in text_) == (200, True, False)
-        connection = read_ledger(str(tmp_path / "ledger.sqlite"))
-        assert connection is not None
+        connection = reading(tmp_path / "ledger.sqlite")
         rows = connection.execute("SELECT slug, outcome, cost IS NULL FROM calls ORDER BY id").fetchall()
         assert rows[-1] == ("openai/gpt-6.1-sol", "answered", 0)
         assert {row[:2] for row in rows[:-1]} == {(MODEL, "retried")}
@@ -326,8 +324,7 @@ async def test_the_status_file_says_whose_place_a_fallback_took_until_it_is_back
 async def test_rows_say_who_asked_for_what_and_who_answered(tmp_path: Path):
     async with OpenRouterFake([text("a")], key=KEY) as host, opened(host, tmp_path) as door:
         await door.post(prompt(model="claude-sonnet-4-5"))
-    connection = read_ledger(str(tmp_path / "ledger.sqlite"))
-    assert connection is not None
+    connection = reading(tmp_path / "ledger.sqlite")
     columns = "project, role, asked, slug, served, provider, host, path, outcome, basis, first_ms >= 0, ms >= 0"
     row = connection.execute(f"SELECT {columns} FROM calls").fetchone()
     served, provider = row[4], row[5]
@@ -359,8 +356,7 @@ async def test_each_step_of_a_search_by_an_own_source_is_a_row_of_the_same_reque
             assert (status, "Stripes." in told) == (200, True)
             counted = door.gate.tally.total
         assert counted.cost == ledger(tmp_path).cost == host.invoice() > 0
-    connection = read_ledger(str(tmp_path / "ledger.sqlite"))
-    assert connection is not None
+    connection = reading(tmp_path / "ledger.sqlite")
     rows = connection.execute("SELECT request, outcome, input FROM calls ORDER BY id").fetchall()
     assert [row[1:] for row in rows] == [("answered", 3_000), ("answered", 4_000)]
     assert len({row[0] for row in rows}) == 1

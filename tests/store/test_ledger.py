@@ -21,6 +21,7 @@ from claude_or.store.entries import Entry, Late
 from claude_or.store.ledger import DAY_MS, Ledger
 from claude_or.store.sums import grouped, rows, total, unsettled
 from claude_or.store.tables import FILE, MIGRATIONS, Broken, TooNew, open_ledger, read_ledger, to_dollars, to_pico
+from tests.support.ledger import looked_into, reading
 
 NOW = 1_800_000_000_000
 
@@ -52,12 +53,6 @@ def written(path: Path, *entries: Entry | Late, **options: Any) -> list[str]:
         ledger.add(one)
     assert ledger.close(10)
     return said
-
-
-def reading(path: Path) -> sqlite3.Connection:
-    connection = read_ledger(str(path))
-    assert connection is not None
-    return connection
 
 
 @pytest.fixture
@@ -209,7 +204,7 @@ def test_a_file_that_breaks_during_the_session_is_set_aside_and_the_row_kept(pat
     ledger.add(entry(session="after"))
     assert ledger.close(10)
     try:
-        connection = read_ledger(str(path))
+        connection = looked_into(path)
     except (Broken, sqlite3.DatabaseError):
         connection = None  # sqlite noticed nothing: its pages were in memory; the next session sets it aside
     if connection is None:
@@ -284,6 +279,7 @@ def test_what_cannot_be_written_now_is_written_when_it_can_be(path: Path):
     blocker.execute("COMMIT")
     ledger.add(entry())
     assert ledger.close(20)
+    blocker.close()
     assert total(reading(path)).calls == 2
 
 

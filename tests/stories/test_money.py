@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from claude_or.store.sums import total
-from claude_or.store.tables import read_ledger
 from tests.fakes.replies import Reply, Text, Tokens
 from tests.stories.conftest import World, until
+from tests.support.ledger import looked_into, reading
 
 DIME = Reply([Text("ten cents")], usage=Tokens(prompt=50, completion=20, cost=Decimal("0.1")))
 
@@ -26,9 +26,7 @@ def paid(world: World) -> World:
 
 
 def ledger(world: World) -> sqlite3.Connection:
-    connection = read_ledger(str(world.home / ".local/share/claude-or/ledger.sqlite"))
-    assert connection is not None
-    return connection
+    return reading(world.home / ".local/share/claude-or/ledger.sqlite")
 
 
 async def command(world: World, *args: str) -> tuple[int, str, str]:
@@ -114,7 +112,8 @@ async def test_a_kill_leaves_a_ledger_that_is_whole(paid: World):
     path = Path(paid.home / ".local/share/claude-or/ledger.sqlite")
 
     def rows() -> int:
-        return total(ledger(paid)).calls if path.exists() and read_ledger(str(path)) else 0
+        connection = looked_into(path)
+        return total(connection).calls if connection else 0
 
     await until(lambda: rows() == 3, "the calls were not written while the session ran")
     running.signal(signal.SIGKILL)
